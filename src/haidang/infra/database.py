@@ -1,0 +1,105 @@
+"""PostgreSQL: one pool, explicit transactions, and the errors of the driver turned into ours.
+
+A transaction opens once, in the face or the job, and the connection is passed down.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import asyncpg
+import orjson
+
+from haidang.kernel.errors import Unavailable
+
+# The driver has no types: a connection is Any to the checker and itself to the reader.
+Connection: TypeAlias = asyncpg.Connection
+Pool: TypeAlias = asyncpg.Pool
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer right now; nothing was written."""
+
+
+# What the driver raises when the server is away, full, starting or stopping: the world's
+# trouble, worth another try. Everything else is a mistake of ours and passes unchanged.
+TRANSIENT: tuple[type[BaseException], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+)
+
+
+async def prepare_connection(connection: Connection) -> None:
+    """Give a connection our codecs: json and jsonb travel as Python objects through orjson."""
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name,
+            schema="pg_catalog",
+            encoder=lambda document: orjson.dumps(document).decode(),
+            decoder=orjson.loads,
+        )
+
+
+async def open_pool(dsn: str, *, smallest: int = 1, largest: int = 10, name: str = "haidang") -> Pool:
+    """Open a pool on `dsn`; raises DatabaseUnavailable when the server cannot be reached."""
+    try:
+        return await asyncpg.create_pool(
+            dsn,
+            min_size=smallest,
+            max_size=largest,
+            init=prepare_connection,
+            server_settings={"application_name": name, "timezone": "UTC"},
+            command_timeout=60,
+        )
+    except TRANSIENT as trouble:
+        raise DatabaseUnavailable from trouble
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """One transaction on a connection of the pool; transient trouble becomes DatabaseUnavailable."""
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            yield connection
+    except TRANSIENT as trouble:
+        raise DatabaseUnavailable from trouble
+
+
+@asynccontextmanager
+async def reading(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection for reading without an explicit transaction."""
+    try:
+        async with pool.acquire() as connection:
+            yield connection
+    except TRANSIENT as trouble:
+        raise DatabaseUnavailable from trouble
+
+
+async def wait_until_reachable(dsn: str, *, patience_s: float = 30.0) -> None:
+    """Wait for the server to accept connections; raises DatabaseUnavailable when patience ends."""
+    deadline = asyncio.get_running_loop().time() + patience_s
+    while True:
+        try:
+            connection = await asyncpg.connect(dsn, timeout=5)
+        except TRANSIENT as trouble:
+            if asyncio.get_running_loop().time() > deadline:
+                raise DatabaseUnavailable from trouble
+            await asyncio.sleep(0.1)
+        else:
+            await connection.close()
+            return
+
+
+Row: TypeAlias = asyncpg.Record

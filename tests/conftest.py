@@ -1,0 +1,82 @@
+"""What every test may ask for: a migrated database of its own, a rolled-back connection, a clock."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from haidang.infra.database import Connection, Pool, open_pool, prepare_connection
+from haidang.infra.embedded import TemporaryCluster
+from haidang.infra.migrations import migrate
+from haidang.kernel.instants import SetClock
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[TemporaryCluster]:
+    """One server for the run: the wheel's, or the one whose programs HAIDANG_TEST_POSTGRES names."""
+    programs = os.environ.get("HAIDANG_TEST_POSTGRES")
+    with TemporaryCluster(programs=Path(programs) if programs else None) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def template(cluster: TemporaryCluster) -> str:
+    """A migrated database that others are copied from."""
+    admin = await asyncpg.connect(cluster.dsn())
+    await admin.execute("CREATE DATABASE haidang_template")
+    await admin.close()
+    connection = await asyncpg.connect(cluster.dsn("haidang_template"))
+    await prepare_connection(connection)
+    await migrate(connection)
+    await connection.close()
+    return "haidang_template"
+
+
+@pytest.fixture
+async def dsn(cluster: TemporaryCluster, template: str) -> AsyncIterator[str]:
+    """A migrated database of the test's own, dropped afterwards."""
+    name = f"t_{uuid4().hex}"
+    admin = await asyncpg.connect(cluster.dsn())
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield cluster.dsn(name)
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator[Pool]:
+    """A pool on the test's own database."""
+    opened = await open_pool(dsn)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+async def shared_pool(cluster: TemporaryCluster, template: str) -> AsyncIterator[Pool]:
+    """A pool on a database that only rolled-back transactions use."""
+    admin = await asyncpg.connect(cluster.dsn())
+    await admin.execute(f"CREATE DATABASE haidang_shared TEMPLATE {template}")
+    await admin.close()
+    opened = await open_pool(cluster.dsn("haidang_shared"))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def connection(shared_pool: Pool) -> AsyncIterator[Connection]:
+    """A connection inside a transaction that is rolled back."""
+    async with shared_pool.acquire() as held:
+        undone = held.transaction()
+        await undone.start()
+        yield held
+        await undone.rollback()
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    """Noon in Vietnam on 21 November 2026."""
+    return SetClock(datetime(2026, 11, 21, 5, tzinfo=UTC))
