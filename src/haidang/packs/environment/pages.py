@@ -1,0 +1,5 @@
+"""The pages of the environment pack."""
+
+from haidang.sdk.model import Page
+
+PAGES: tuple[Page, ...] = ()
