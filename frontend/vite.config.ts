@@ -1,0 +1,57 @@
+// One build for every face: hashed files and manifest.json into the package's static/ folder,
+// each with a Brotli and a gzip twin beside it, so that the server never compresses them.
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { defineConfig, type Plugin } from "vite";
+
+const target = resolve(import.meta.dirname, "../src/haidang/web/static");
+const compressible = /\.(css|js|mjs|svg|json|map|txt)$/;
+
+function files(folder: string): string[] {
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name);
+    return statSync(path).isDirectory() ? files(path) : [path];
+  });
+}
+
+const precompress: Plugin = {
+  name: "precompress",
+  apply: "build",
+  closeBundle() {
+    for (const path of files(target).filter((one) => compressible.test(one))) {
+      const plain = readFileSync(path);
+      const brotli = brotliCompressSync(plain, {
+        params: {
+          [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
+          [constants.BROTLI_PARAM_SIZE_HINT]: plain.length,
+        },
+      });
+      if (brotli.length < plain.length) writeFileSync(`${path}.br`, brotli);
+      const gzip = gzipSync(plain, { level: 9 });
+      if (gzip.length < plain.length) writeFileSync(`${path}.gz`, gzip);
+    }
+  },
+};
+
+export default defineConfig({
+  base: "/static/",
+  publicDir: false,
+  plugins: [precompress],
+  build: {
+    outDir: target,
+    emptyOutDir: true,
+    manifest: "manifest.json",
+    assetsDir: ".",
+    assetsInlineLimit: 0, // a data: address would need a hole in the Content-Security-Policy
+    cssMinify: "lightningcss",
+    modulePreload: false, // its polyfill would be an island of its own on every page
+    rollupOptions: {
+      input: ["styles/public.css", "islands/live.ts", "styles/mark.svg"],
+      output: {
+        entryFileNames: "[name]-[hash].js",
+        assetFileNames: "[name]-[hash][extname]",
+      },
+    },
+  },
+});
