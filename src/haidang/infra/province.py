@@ -1,0 +1,155 @@
+"""What a province has decided about itself: kept in the database, changed by name, with a history."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from haidang.infra.database import Connection
+from haidang.infra.queries import load_queries
+from haidang.kernel.actors import Actor, Audience
+from haidang.kernel.errors import Denied, Invalid
+from haidang.kernel.instants import Instant
+
+_queries = load_queries(Path(__file__).parent / "sql" / "province.sql")
+
+
+class ProvinceSettingUnknown(Invalid):
+    """The province has no setting {name}; there are: {known}."""
+
+
+class ProvinceSettingWrong(Invalid):
+    """The setting {name} of the province cannot be {value}: {reason}."""
+
+
+class ProvinceSettingsAreForAdministrators(Denied):
+    """Only an administrator may change the settings of the province."""
+
+
+class EmergencyNumber(msgspec.Struct, frozen=True):
+    """A telephone number that people dial in need, and what it is for."""
+
+    number: Annotated[str, Meta(pattern=r"^[0-9+ .]{2,20}$")]
+    label: Annotated[str, Meta(min_length=1, max_length=80)]
+
+
+class ProvinceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one province, defaults filled in."""
+
+    name: Annotated[
+        str, Meta(min_length=1, max_length=120, description="Name of the province, as its people write it.")
+    ] = "Hải Đăng"
+    emblem: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[A-Za-z0-9._/-]*)?$",
+            max_length=200,
+            description="Path of the emblem on this site, shown beside the mark; empty for none.",
+        ),
+    ] = ""
+    locale: Annotated[
+        str, Meta(pattern=r"^(vi|en)$", description="Language of pages for a visitor who chose none.")
+    ] = "vi"
+    emergency_numbers: Annotated[
+        tuple[EmergencyNumber, ...], Meta(max_length=10, description="Numbers to dial in need, as a list.")
+    ] = (
+        EmergencyNumber("112", "Search and rescue"),
+        EmergencyNumber("113", "Police"),
+        EmergencyNumber("114", "Fire"),
+        EmergencyNumber("115", "Ambulance"),
+    )
+    contact: Annotated[
+        str, Meta(max_length=300, description="How to reach who runs this site: an address or a telephone.")
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvinceSettingChange:
+    """One change of one setting: `None` stands for its default."""
+
+    name: str
+    former: Any
+    value: Any
+    changed_at: Instant
+    changed_by: str
+
+
+async def province_settings(connection: Connection, tenant: str) -> ProvinceSettings:
+    """The settings of a province. One that a newer version wrote and this one cannot read is left out."""
+    chosen: dict[str, Any] = {}
+    async for row in _queries.settings_of_province(connection, tenant=tenant):
+        try:
+            chosen[row["name"]] = _read(row["name"], row["value"])
+        except (ProvinceSettingUnknown, ProvinceSettingWrong):
+            continue
+    return ProvinceSettings(**chosen)
+
+
+async def change_province_setting(
+    actor: Actor, connection: Connection, name: str, value: Any, *, now: Instant
+) -> None:
+    """Set one setting, or give it its default back with `None`; keeps who did it."""
+    if not actor.belongs_to(Audience.ADMINISTRATOR):
+        raise ProvinceSettingsAreForAdministrators
+    if name not in ProvinceSettings.__struct_fields__:
+        raise ProvinceSettingUnknown(name=name, known=", ".join(ProvinceSettings.__struct_fields__))
+    plain = None if value is None else msgspec.to_builtins(_read(name, value))
+    former = {
+        row["name"]: row["value"]
+        async for row in _queries.settings_of_province(connection, tenant=actor.tenant)
+    }.get(name)
+    if former == plain:
+        return
+    if plain is None:
+        await _queries.forget_province_setting(connection, tenant=actor.tenant, name=name)
+    else:
+        await _queries.keep_province_setting(
+            connection,
+            tenant=actor.tenant,
+            name=name,
+            value=plain,
+            modified_at=now,
+            modified_by=actor.actor_id,
+        )
+    await _queries.note_province_change(
+        connection,
+        tenant=actor.tenant,
+        name=name,
+        former=former,
+        value=plain,
+        changed_at=now,
+        changed_by=actor.actor_id,
+    )
+
+
+async def province_changes(
+    actor: Actor, connection: Connection, *, most: int = 100
+) -> list[ProvinceSettingChange]:
+    """Who changed what, latest first."""
+    if not actor.belongs_to(Audience.ADMINISTRATOR):
+        raise ProvinceSettingsAreForAdministrators
+    return [
+        ProvinceSettingChange(**dict(row))
+        async for row in _queries.changes_of_province(connection, tenant=actor.tenant, most=most)
+    ]
+
+
+def describe_province_settings() -> dict[str, str]:
+    """Each setting of a province and what it is."""
+    hints = get_type_hints(ProvinceSettings, include_extras=True)
+    return {
+        name: next(note.description or "" for note in get_args(hint) if isinstance(note, Meta))
+        for name, hint in hints.items()
+    }
+
+
+def _read(name: str, value: Any) -> Any:
+    hints = get_type_hints(ProvinceSettings, include_extras=True)
+    if name not in hints:
+        raise ProvinceSettingUnknown(name=name, known=", ".join(hints))
+    try:
+        return msgspec.convert(value, hints[name])
+    except msgspec.ValidationError as wrong:
+        raise ProvinceSettingWrong(name=name, value=value, reason=str(wrong)) from None
