@@ -1,0 +1,86 @@
+-- name: insert_events(tenant, kinds, versions, subjects, actor_id, cause, trace_id, published_at, payloads)!
+-- Envelopes in the order given, in the transaction of the fact.
+INSERT INTO infra.event
+       (tenant, kind, version, subject, actor_id, cause, trace_id, published_at, payload)
+SELECT :tenant, one.kind, one.version, one.subject, :actor_id, :cause, :trace_id,
+       coalesce(CAST(:published_at AS timestamptz), clock_timestamp()), one.payload
+  FROM unnest(CAST(:kinds AS text[]), CAST(:versions AS integer[]), CAST(:subjects AS text[]),
+              CAST(:payloads AS text[]))
+       WITH ORDINALITY AS one (kind, version, subject, payload, place)
+ ORDER BY one.place;
+
+-- name: assign_positions()$
+-- Give every committed event without a position the next ones and wake the consumers; how many.
+-- A transaction stands where its last ticket stands, its events together and in order.
+WITH taken AS (
+       DELETE FROM infra.event_pending
+       RETURNING ticket, event_no, transaction_id, kind),
+last_of_transaction AS (
+       SELECT ticket, event_no, kind, max(ticket) OVER (PARTITION BY transaction_id) AS last_ticket
+         FROM taken),
+placed AS (
+       SELECT event_no, kind, row_number() OVER (ORDER BY last_ticket, ticket) AS place
+         FROM last_of_transaction),
+total AS (
+       SELECT count(*) AS events FROM placed),
+head AS (
+       UPDATE infra.event_head AS h
+          SET position = h.position + total.events
+         FROM total
+        WHERE total.events > 0
+       RETURNING h.position - total.events AS before),
+given AS (
+       INSERT INTO infra.event_position (position, event_no, kind)
+       SELECT head.before + placed.place, placed.event_no, placed.kind
+         FROM placed CROSS JOIN head
+        ORDER BY placed.place
+       RETURNING position)
+SELECT count(*), CASE WHEN count(*) > 0 THEN pg_notify('haidang_event_positioned', '') END
+  FROM given;
+
+-- name: try_to_lead(room, lock)$
+-- The session's bid to be the one sequencer.
+SELECT pg_try_advisory_lock(:room, :lock);
+
+-- name: head_position()$
+-- The last position given so far.
+SELECT position FROM infra.event_head;
+
+-- name: events_between(after, upto, kinds, most)
+-- Events of these kinds with their envelope, in order of position.
+SELECT p.position, e.kind, e.version, e.tenant, e.subject, e.actor_id, e.cause, e.trace_id,
+       e.published_at, e.payload
+  FROM infra.event_position AS p
+  JOIN infra.event AS e ON e.event_no = p.event_no
+ WHERE p.position > :after
+   AND p.position <= :upto
+   AND p.kind = ANY (CAST(:kinds AS text[]))
+ ORDER BY p.position
+ LIMIT :most;
+
+-- name: prunable_position(kept_since, most)$
+-- The last of the oldest events that every consumer has passed and that are older than what is kept.
+WITH oldest AS (
+       SELECT p.position, e.published_at < :kept_since AS old
+         FROM infra.event_position AS p
+         JOIN infra.event AS e ON e.event_no = p.event_no
+        WHERE p.position <= (
+              SELECT coalesce(min(c.position), 9223372036854775807) FROM infra.event_consumer AS c)
+        ORDER BY p.position
+        LIMIT :most)
+SELECT coalesce(min(position) FILTER (WHERE NOT old) - 1, max(position)) FROM oldest;
+
+-- name: prune_events(upto)$
+-- Delete every event at or below a position; how many.
+WITH gone AS (
+       DELETE FROM infra.event_position WHERE position <= :upto RETURNING event_no),
+deleted AS (
+       DELETE FROM infra.event AS e USING gone WHERE e.event_no = gone.event_no RETURNING e.event_no)
+SELECT count(*) FROM deleted;
+
+-- name: log_state()^
+-- Head, oldest position kept, events waiting for a position.
+SELECT h.position AS head,
+       (SELECT min(p.position) FROM infra.event_position AS p) AS oldest,
+       (SELECT count(*) FROM infra.event_pending) AS pending
+  FROM infra.event_head AS h;
