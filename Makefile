@@ -20,12 +20,12 @@ run: ## Chạy nền tảng với dữ liệu trình diễn tại http://127.0.0
 
 test: ## Chạy mọi phép thử · run every test (TESTS=tests/kernel for a part)
 	@$(PYTHON) tools/prepare.py dev
-	@$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+	@$(BIN)/pytest -v -n 2 --dist loadfile $(TESTS)
 ifeq ($(TESTS),tests)
 	@set -e; for programs in /usr/lib/postgresql/*/bin; do \
 	  test -x $$programs/postgres || continue; \
 	  echo; echo "Lần nữa trên · again on $$($$programs/postgres --version)"; \
-	  HAIDANG_TEST_POSTGRES=$$programs $(BIN)/pytest -n 2 --dist loadfile $(SECOND); \
+	  HAIDANG_TEST_POSTGRES=$$programs $(BIN)/pytest -v -n 2 --dist loadfile $(SECOND); \
 	done
 endif
 

@@ -13,6 +13,9 @@ from haidang.infra.database import Connection, Pool, open_pool, prepare_connecti
 from haidang.infra.embedded import TemporaryCluster
 from haidang.infra.migrations import migrate
 from haidang.kernel.instants import SetClock
+from tests.absent import pytest_collection_modifyitems, pytest_terminal_summary
+
+__all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary"]  # hooks: found by their names
 
 
 @pytest.fixture(scope="session")
