@@ -67,6 +67,11 @@ def test_ages(tmp_path: Path, age: timedelta, vietnamese: str, english: str) -> 
     assert page(tmp_path, "{{ at|ago(now) }}", at=NOW - age, now=NOW) == {"vi": vietnamese, "en": english}
 
 
+def test_units_are_written_by_their_symbol(tmp_path: Path) -> None:
+    shown = page(tmp_path, "{{ 'GQ'|unit }}|{{ 'IE'|unit }}|{{ 'X-9'|unit }}|{{ none|unit }}{{ 'C62'|unit }}")
+    assert shown == {"vi": "µg/m³|người|X-9|", "en": "µg/m³|person|X-9|"}
+
+
 def test_sentences_come_from_the_catalogue(tmp_path: Path) -> None:
     source = "{{ _('just now') }}|{% trans %}just now{% endtrans %}|{{ 'just now'|label }}"
     assert page(tmp_path, source) == {"vi": "|".join(["vừa xong"] * 3), "en": "|".join(["just now"] * 3)}

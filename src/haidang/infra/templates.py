@@ -31,6 +31,7 @@ from haidang.infra.translations import (
 )
 from haidang.kernel.errors import HaidangError
 from haidang.kernel.instants import format_instant
+from haidang.kernel.units import UnitUnknown, unit_of
 
 STATIC_URL = "/static/"
 
@@ -99,7 +100,8 @@ def face_folders() -> dict[str, Path]:
 class Templates:
     """Every template of the faces and packs, in every language.
 
-    `packs` maps a pack's id to its folder; `unit_symbol` writes a UN/CEFACT code for people.
+    `packs` maps a pack's id to its folder. A unit is written by its symbol, or by its name where it
+    has none; a code we do not know as it stands.
     """
 
     def __init__(
@@ -109,11 +111,9 @@ class Templates:
         packs: Mapping[str, Path] | None = None,
         faces: Mapping[str, Path] | None = None,
         assets: Assets | None = None,
-        unit_symbol: Callable[[str], str] = str,
     ) -> None:
         self._translations = translations
         self._assets = assets or Assets(manifest_path())
-        self._unit_symbol = unit_symbol
         loader = _loader(face_folders() if faces is None else faces, packs or {})
         self._environments = {locale: self._environment(locale, loader) for locale in translations.locales}
 
@@ -169,7 +169,7 @@ class Templates:
             "moment": moment_text,
             "iso": format_instant,
             "ago": lambda at, now: ago_text(at, now, locale, translations),
-            "unit": self._unit_symbol,
+            "unit": lambda code: unit_text(code, locale, translations),
             "label": lambda msgid: translations.gettext(locale, msgid),
         }
         environment.filters.update(texts)
@@ -197,6 +197,19 @@ def ago_text(at: datetime, now: datetime, locale: str, translations: Translation
         if seconds >= size
     )
     return translations.ngettext(locale, one, many, number, number=number)
+
+
+def unit_text(code: str | None, locale: str, translations: Translations) -> str:
+    """A unit by its UN/CEFACT code as people write it: µg/m³; nothing for no unit."""
+    if not code:
+        return ""
+    try:
+        unit = unit_of(code)
+    except UnitUnknown:
+        return code
+    if unit.symbol == "1":  # a plain number
+        return ""
+    return unit.symbol or translations.gettext(locale, unit.name)
 
 
 _SPANS_PAST = (
