@@ -58,7 +58,7 @@ def parse_instant(text: str) -> Instant:
     """Read an RFC 3339 instant, which must carry an offset or Z."""
     try:
         return in_utc(datetime.fromisoformat(text))
-    except ValueError:
+    except (ValueError, OverflowError):  # an offset may lead out of the years 1 to 9999
         raise InstantUnreadable(text=text) from None
 
 
