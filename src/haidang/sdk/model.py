@@ -159,8 +159,9 @@ class Derivation:
     """A pure function from a window of observations to attributes, run as a consumer.
 
     When an input attribute of an entity changes at `t`, `moments(t)` names the moments whose
-    outputs may change (an hour's end, a day's end); for each of them `derive(window, moment)`
-    is called with the observations in (moment − reach, moment].
+    outputs may change (an hour's end, a day's end); for each of them that is not after now,
+    `derive(window, moment)` is called with the observations in (moment − reach, moment].
+    A derived value of None takes an earlier value back; where there is none nothing is written.
     """
 
     derivation_id: str
@@ -263,7 +264,9 @@ class Page:
     """A page that `web` mounts: path (with {parameters}), title, audience, queries, template.
 
     `view` is pure: from results to what the template shows. `template` is a file in the
-    pack's `templates/`. `csv`, if given, serves the same results at `path + ".csv"`.
+    pack's `templates/`. `csv`, if given, serves the same results at `path + ".csv"`. `glance`,
+    if given, is the template of this page's row of "the province right now" on the home page: it
+    shows what `view` makes of the page's LatestEntities, with every history empty.
     """
 
     page_id: str
@@ -276,6 +279,7 @@ class Page:
     csv: Callable[[PageRequest], CsvTable] | None = None
     summary: str = ""
     in_menu: bool = True
+    glance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
