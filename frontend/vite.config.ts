@@ -1,11 +1,12 @@
-// One build for every face: hashed files and manifest.json into the package's static/ folder,
-// each with a Brotli and a gzip twin beside it, so that the server never compresses them.
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+// One build for every face: hashed files and their manifest into the package's static/ folder,
+// each text with a Brotli and a gzip twin beside it, so that the server never compresses them.
+import { copyFileSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
 const target = resolve(import.meta.dirname, "../src/haidang/web/static");
+const fontLicence = "node_modules/@fontsource/be-vietnam-pro/LICENSE";
 const compressible = /\.(css|js|mjs|svg|json|map|txt)$/;
 
 function files(folder: string): string[] {
@@ -19,6 +20,8 @@ const precompress: Plugin = {
   name: "precompress",
   apply: "build",
   closeBundle() {
+    // The Open Font License travels with the fonts.
+    copyFileSync(resolve(import.meta.dirname, fontLicence), join(target, "be-vietnam-pro-OFL.txt"));
     for (const path of files(target).filter((one) => compressible.test(one))) {
       const plain = readFileSync(path);
       const brotli = brotliCompressSync(plain, {
@@ -41,7 +44,7 @@ export default defineConfig({
   build: {
     outDir: target,
     emptyOutDir: true,
-    manifest: "manifest.json",
+    manifest: true,
     assetsDir: ".",
     assetsInlineLimit: 0, // a data: address would need a hole in the Content-Security-Policy
     cssMinify: "lightningcss",

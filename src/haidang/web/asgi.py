@@ -1,0 +1,61 @@
+"""Builds the web: the portal's routes in Litestar, the NGSI-LD face beside it, one dispatcher before both."""
+
+from typing import Any, NoReturn
+
+from litestar import Litestar, Request, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
+
+from haidang.infra.translations import LOCALES
+from haidang.kernel.actors import Audience
+from haidang.web.portal.home import home_route
+from haidang.web.portal.pages import PackPages
+from haidang.web.shared.audiences import audiences_of, guard_audience
+from haidang.web.shared.charts import bar_chart
+from haidang.web.shared.dispatch import Dispatcher
+from haidang.web.shared.frame import Frame
+from haidang.web.shared.health import health_routes
+from haidang.web.shared.house import House, Scope
+from haidang.web.shared.levels import level_shape, needs_plate
+from haidang.web.shared.routes import sent
+from haidang.web.shared.static import StaticFiles
+
+
+def build_application(house: House) -> Dispatcher:
+    """The ASGI application of the whole web; raises RouteWithoutAudience for a route that is for nobody."""
+    for locale in LOCALES:
+        house.templates.environment(locale).globals.update(
+            chart=bar_chart, level_shape=level_shape, needs_plate=needs_plate
+        )
+    frame = Frame(house)
+    pages = PackPages(house, frame)
+    portal = Litestar(
+        route_handlers=[
+            home_route(house, frame, pages),
+            *pages.routes(),
+            *health_routes(house),
+            _static_route(StaticFiles()),
+        ],
+        guards=[guard_audience],
+        lifespan=[lambda _: house.opened()],
+        exception_handlers={Exception: _pass_on},
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=None,  # the dispatcher limits bodies, before a route is known
+        debug=False,
+    )
+    audiences_of(portal)
+    return Dispatcher(house, portal, frame)  # type: ignore[arg-type]  # Litestar's scopes are TypedDicts
+
+
+def _static_route(files: StaticFiles) -> HTTPRouteHandler:
+    async def static(request: Request[Any, Any, Any]) -> ASGIApp:
+        scope: Scope = request.scope  # type: ignore[assignment]  # a TypedDict of the same
+        return sent(files.answer(str(request.path_params["name"]), scope["headers"]))
+
+    return get("/static/{name:str}", opt={"audience": Audience.PUBLIC}, name="static")(static)
+
+
+def _pass_on(_request: Request[Any, Any, Any], error: Exception) -> NoReturn:
+    """Errors are answered in one place: the dispatcher."""
+    raise error

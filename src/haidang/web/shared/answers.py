@@ -1,0 +1,103 @@
+"""Whole answers: made once, then sent by the dispatcher or by the framework, compressed and conditional."""
+
+import gzip
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import brotli
+
+from haidang.web.shared.house import Send
+
+HTML = b"text/html; charset=utf-8"
+CSV = b"text/csv; charset=utf-8"
+JSON = b"application/json"
+
+_WORTH_COMPRESSING = 1024
+_BROTLI_QUALITY = 5
+_GZIP_LEVEL = 6
+_ETAG_HEX = 32
+
+Header = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, headers without `content-length`, and the whole body."""
+
+    status: int
+    headers: tuple[Header, ...]
+    body: bytes = b""
+
+    async def send(self, send: Send) -> None:
+        """Send it as ASGI messages."""
+        headers = list(self.headers)
+        if self.status != HTTPStatus.NOT_MODIFIED:
+            headers.append((b"content-length", str(len(self.body)).encode()))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def header_of(headers: Iterable[Header], name: bytes) -> str:
+    """The value of a request header, several joined by commas; empty when it was not sent."""
+    return ", ".join(value.decode("latin-1") for key, value in headers if key == name)
+
+
+def accepted_encodings(accept_encoding: str) -> list[str]:
+    """Which of `br` and `gzip` a client takes, the better one first."""
+    taken: set[str] = set()
+    for part in accept_encoding.lower().split(","):
+        name, _, parameters = part.strip().partition(";")
+        weight = parameters.replace(" ", "").removeprefix("q=")
+        try:
+            refused = bool(weight) and float(weight) == 0
+        except ValueError:
+            refused = True
+        if not refused:
+            taken.add(name.strip())
+    return [name for name in ("br", "gzip") if name in taken]
+
+
+def etag_of(body: bytes, suffix: str = "") -> str:
+    """A strong entity tag of these bytes; each encoding of them has its own (RFC 9110, 8.8.3.3)."""
+    digest = hashlib.sha256(body).hexdigest()[:_ETAG_HEX]
+    return f'"{digest}-{suffix}"' if suffix else f'"{digest}"'
+
+
+def matches(if_none_match: str, etag: str) -> bool:
+    """Whether If-None-Match names this tag: compared weakly, as RFC 9110 wants it."""
+    wanted = {one.strip().removeprefix("W/") for one in if_none_match.split(",")}
+    return "*" in wanted or etag in wanted
+
+
+def whole_answer(
+    request_headers: Iterable[Header],
+    body: bytes,
+    content_type: bytes,
+    *,
+    status: int = 200,
+    cache_control: bytes = b"no-cache",
+    headers: Iterable[Header] = (),
+) -> Answer:
+    """A body as this client wants it: 304 when it has it already, else compressed when that pays."""
+    asked = list(request_headers)
+    encodings = accepted_encodings(header_of(asked, b"accept-encoding"))
+    encoding = encodings[0] if encodings and len(body) >= _WORTH_COMPRESSING else ""
+    etag = etag_of(body, encoding)
+    shared: list[Header] = [
+        (b"cache-control", cache_control),
+        (b"vary", b"accept-encoding"),
+        *headers,
+    ]
+    if status == HTTPStatus.OK:
+        shared.append((b"etag", etag.encode()))
+        if matches(header_of(asked, b"if-none-match"), etag):
+            return Answer(HTTPStatus.NOT_MODIFIED, tuple(shared))
+    if encoding == "br":
+        body = brotli.compress(body, mode=brotli.MODE_TEXT, quality=_BROTLI_QUALITY)
+    elif encoding == "gzip":
+        body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+    if encoding:
+        shared.append((b"content-encoding", encoding.encode()))
+    return Answer(status, ((b"content-type", content_type), *shared), body)

@@ -1,0 +1,46 @@
+"""Headers that every answer carries, and the hosts we answer for."""
+
+from collections.abc import Iterable, Sequence
+
+from haidang.infra.settings import is_loopback
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""No inline script or style, no other host, no frame: see ADR 0036. No page needs a nonce."""
+
+_ALWAYS: tuple[tuple[bytes, bytes], ...] = (
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"strict-origin-when-cross-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (b"x-frame-options", b"DENY"),
+)
+_HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+
+
+def security_headers(*, loopback: bool, present: Iterable[bytes] = ()) -> list[tuple[bytes, bytes]]:
+    """The headers to add to an answer that has `present` already; HSTS never on loopback."""
+    had = set(present)
+    wanted: Sequence[tuple[bytes, bytes]] = _ALWAYS if loopback else (*_ALWAYS, _HSTS)
+    return [pair for pair in wanted if pair[0] not in had]
+
+
+def host_name(host_header: str) -> str:
+    """The name in a Host header, without its port: `localhost`, `127.0.0.1`, `::1`."""
+    host = host_header.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.rpartition(":")[0] if host.count(":") == 1 else host
+
+
+def answers_for(host_header: str, bound_to: str) -> bool:
+    """Whether we answer a request for that host.
+
+    Bound to loopback, only loopback names are ours: a page of another site whose name was made
+    to resolve to 127.0.0.1 (DNS rebinding) sends its own name here and is turned away.
+    """
+    return not is_loopback(bound_to) or is_loopback(host_name(host_header))
