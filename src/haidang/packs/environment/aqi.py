@@ -6,11 +6,12 @@ of its hour; lists of means run from the oldest to the newest. Indices are whole
 half up at the very end.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from math import ceil, floor, isfinite
+from math import ceil, floor, inf, isfinite
 from typing import Any
 
 from haidang.kernel.errors import Invalid
@@ -390,26 +391,41 @@ def hourly_means(
     upcoming = 0
     period = _seconds(periods[0]) if periods else _HOUR_SECONDS
     before = start
-    for one in observations:
+    for one in observations[bisect_right(observations, end - hours * _HOUR, key=_observed_at) :]:
         at = one.observed_at.timestamp()
+        if at > last:
+            break
         while upcoming < len(periods) and periods[upcoming].observed_at <= one.observed_at:
             period = _seconds(periods[upcoming])
             upcoming += 1
-        if not start < at <= last:
-            before = max(before, at)
-            continue
         hour = ceil((at - start) / _HOUR_SECONDS) - 1
         since = max(start + hour * _HOUR_SECONDS, before, at - period)
         before = at
         number = one.number
-        if one.quality is Quality.VALID and number is not None and isfinite(number) and number >= 0:
-            if period > _HOUR_SECONDS:
-                continue
+        if (
+            one.quality is Quality.VALID
+            and number is not None
+            and 0 <= number < inf
+            and period <= _HOUR_SECONDS
+        ):
             totals[hour] += number * (at - since)
             covered[hour] += at - since
     needed = REQUIRED_SHARE * _HOUR_SECONDS - 1e-6
     return [
         total / seconds if seconds >= needed else None for total, seconds in zip(totals, covered, strict=True)
+    ]
+
+
+def _observed_at(one: Observation) -> Instant:
+    return one.observed_at
+
+
+def _changes(periods: Sequence[Observation]) -> list[Observation]:
+    """The periods without those that only repeat the one before."""
+    return [
+        one
+        for place, one in enumerate(periods)
+        if place == 0 or (one.number, one.quality) != (periods[place - 1].number, periods[place - 1].quality)
     ]
 
 
@@ -439,7 +455,7 @@ def mean_of(means: Sequence[float | None]) -> float | None:
 
 def hourly_index(window: Window, at: Instant) -> HourlyIndex:
     """AQI^h of the hour that ends at `at`: NowCast for PM10 and PM2.5, the hour's mean for the gases."""
-    periods = window.get(PERIOD, ())
+    periods = _changes(window.get(PERIOD, ()))
     found: list[SubIndex | None] = []
     for pollutant in Pollutant:
         observations = window.get(pollutant.value, ())
@@ -461,7 +477,7 @@ def daily_index(window: Window, day: date) -> DailyIndex:
     there are (OUR CHOICE: what was measured is not hidden because other hours are missing).
     """
     end = end_of_day(day)
-    periods = window.get(PERIOD, ())
+    periods = _changes(window.get(PERIOD, ()))
     found: list[SubIndex | None] = []
     for pollutant in Pollutant:
         observations = window.get(pollutant.value, ())
