@@ -413,7 +413,7 @@ def test_legal_words_are_composed_and_whole() -> None:
 # Moments and derivations
 
 
-@given(st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1)))  # noqa: DTZ001
+@given(st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1)))  # noqa: DTZ001  (naive bounds)
 def test_an_observation_reaches_every_hour_it_counts_in(naive: datetime) -> None:
     at = naive.replace(tzinfo=UTC)
     moments = aqi.hourly_moments(at)
@@ -422,7 +422,7 @@ def test_an_observation_reaches_every_hour_it_counts_in(naive: datetime) -> None
     assert all(moment.minute == moment.second == moment.microsecond == 0 for moment in moments)
 
 
-@given(st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1)))  # noqa: DTZ001
+@given(st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1)))  # noqa: DTZ001  (naive bounds)
 def test_an_observation_reaches_every_day_it_counts_in(naive: datetime) -> None:
     at = naive.replace(tzinfo=UTC)
     moments = aqi.daily_moments(at)
