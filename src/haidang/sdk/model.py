@@ -43,6 +43,8 @@ class Attribute:
     UN/CEFACT code a number is stored in, `least` and `most` the physically possible range,
     `sentinels` the values a device sends when it has none (−999): those are missing.
     `label` is a message id.
+    A `lasting` attribute describes the thing and not a moment (its name, its place): a reading
+    that repeats it adds nothing to the history.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Attribute:
     most: float | None = None
     sentinels: tuple[float, ...] = ()
     derived: bool = False
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,18 +111,20 @@ AIR_QUALITY_OBSERVED = EntityType(
             least=1,
             most=86_400,
         ),
-        Attribute("name", COMMON + "name", label="Name"),
-        Attribute("address", COMMON + "address", label="Address"),
+        Attribute("name", COMMON + "name", label="Name", lasting=True),
+        Attribute("address", COMMON + "address", label="Address", lasting=True),
         Attribute(
             "location",
             "https://uri.etsi.org/ngsi-ld/location",
             kind=AttributeKind.GEO_PROPERTY,
             label="Location",
+            lasting=True,
         ),
-        Attribute("areaServed", COMMON + "areaServed", label="Area"),
-        Attribute("dataProvider", COMMON + "dataProvider", label="Data provider"),
-        Attribute("source", COMMON + "source", label="Source"),
+        Attribute("areaServed", COMMON + "areaServed", label="Area", lasting=True),
+        Attribute("dataProvider", COMMON + "dataProvider", label="Data provider", lasting=True),
+        Attribute("source", COMMON + "source", label="Source", lasting=True),
         Attribute("dateObserved", COMMON + "dateObserved", label="Time of observation"),
+        Attribute("recordedAt", OWN + "recordedAt", label="Time of the original measurement"),
         Attribute(
             "airQualityIndex",
             MODEL + "airQualityIndex",
@@ -155,7 +157,7 @@ AIR_QUALITY_OBSERVED = EntityType(
 
 TEXTS = ("name", "areaServed", "dataProvider", "source")
 _DERIVED = frozenset(one.name for one in AIR_QUALITY_OBSERVED.attributes if one.derived)
-_NOT_MEASURED = frozenset({*TEXTS, "address", "location", "dateObserved", "averagingPeriod"})
+_NOT_MEASURED = frozenset({*TEXTS, "address", "location", "dateObserved", "recordedAt", "averagingPeriod"})
 _MEASURED = frozenset(one.name for one in AIR_QUALITY_OBSERVED.attributes) - _DERIVED - _NOT_MEASURED
 
 
@@ -172,6 +174,7 @@ class _StationMessage(msgspec.Struct, frozen=True):
     areaServed: str | None = None  # noqa: N815 - as it stands in the message
     dataProvider: str | None = None  # noqa: N815 - as it stands in the message
     source: str | None = None
+    recordedAt: str | None = None  # noqa: N815 - as it stands in the message
 
 
 _READER = msgspec.json.Decoder(_StationMessage)
@@ -253,6 +256,11 @@ def _described(sent: _StationMessage) -> Iterator[AttributeReading | Rejected]:
         yield AttributeReading("address", {part: nfc(line) for part, line in sent.address.items()})
     elif sent.address is not None:
         yield Rejected("address-unreadable", repr(sent.address))
+    if sent.recordedAt is not None:  # the values are a replay of what was measured then
+        try:
+            yield AttributeReading("recordedAt", format_instant(parse_instant(sent.recordedAt)))
+        except InstantUnreadable as error:
+            yield Rejected(error.code(), str(error))
     if sent.location is not None:
         try:
             check_geometry(sent.location)
