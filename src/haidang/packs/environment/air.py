@@ -204,7 +204,7 @@ def decode_station(message: Message) -> Iterator[Reading | Rejected]:
         yield Rejected("not-an-air-station", entity_id)
         return
     values: list[AttributeReading] = []
-    for part in (*_measured(sent.values), *_described(sent)):
+    for part in (*_measured(sent.values), *_described(sent), *_replayed(sent)):
         if isinstance(part, Rejected):
             yield part
         else:
@@ -256,11 +256,6 @@ def _described(sent: _StationMessage) -> Iterator[AttributeReading | Rejected]:
         yield AttributeReading("address", {part: nfc(line) for part, line in sent.address.items()})
     elif sent.address is not None:
         yield Rejected("address-unreadable", repr(sent.address))
-    if sent.recordedAt is not None:  # the values are a replay of what was measured then
-        try:
-            yield AttributeReading("recordedAt", format_instant(parse_instant(sent.recordedAt)))
-        except InstantUnreadable as error:
-            yield Rejected(error.code(), str(error))
     if sent.location is not None:
         try:
             check_geometry(sent.location)
@@ -268,6 +263,15 @@ def _described(sent: _StationMessage) -> Iterator[AttributeReading | Rejected]:
             yield Rejected(error.code(), str(error))
         else:
             yield AttributeReading("location", sent.location)
+
+
+def _replayed(sent: _StationMessage) -> Iterator[AttributeReading | Rejected]:
+    """When the values were measured, where they are a replay of a record."""
+    if sent.recordedAt is not None:
+        try:
+            yield AttributeReading("recordedAt", format_instant(parse_instant(sent.recordedAt)))
+        except InstantUnreadable as error:
+            yield Rejected(error.code(), str(error))
 
 
 EXAMPLE = """{
