@@ -46,15 +46,14 @@ def write_bom() -> None:
     """One bill for what runs, one for what builds and tests it, one for the front end."""
     BOM.mkdir(parents=True, exist_ok=True)
     for name in ("run", "dev"):
-        command = [
-            BIN / "cyclonedx-py",
-            "requirements",
-            LOCKS / f"{name}.txt",
-            "--pyproject",
-            "pyproject.toml",
-        ]
-        command += ["--output-reproducible", "--of", "JSON", "-o", BOM / f"python-{name}.cdx.json"]
-        subprocess.run(command, cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
+        options = ["--pyproject", "pyproject.toml", "--output-reproducible", "--of", "JSON"]
+        options += ["-o", str(BOM / f"python-{name}.cdx.json")]
+        subprocess.run(
+            [BIN / "cyclonedx-py", "requirements", LOCKS / f"{name}.txt", *options],
+            cwd=ROOT,
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
     done = subprocess.run(
         [BIN / "npm", "sbom", "--sbom-format", "cyclonedx", "--package-lock-only", "--prefix", FRONTEND],
         cwd=ROOT,
