@@ -16,7 +16,7 @@ help: ## Liệt kê các lệnh · list the targets
 
 run: ## Chạy nền tảng với dữ liệu trình diễn tại http://127.0.0.1:8000 · run the platform with the demo
 	@$(PYTHON) tools/prepare.py run
-	@exec $(BIN)/haidang up --demo
+	@HAIDANG_HOME="$${HAIDANG_HOME:-$(CURDIR)/.haidang}" exec $(BIN)/haidang up --demo
 
 test: ## Chạy mọi phép thử · run every test (TESTS=tests/kernel for a part)
 	@$(PYTHON) tools/prepare.py dev

@@ -39,7 +39,7 @@ def in_template(text: str) -> Iterator[Sentence]:
     )
     environment.policies["ext.i18n.trimmed"] = True
     install: Callable[..., None] = environment.install_null_translations  # type: ignore[attr-defined]
-    install(newstyle=True)  # as the platform does: a percent sign is written once
+    install(newstyle=True)  # as the platform does: a percent sign is doubled
     tree = environment.parse(text)
     for _, function, found in extract_from_ast(tree):
         strings = [part for part in (found if isinstance(found, tuple) else (found,)) if part]
