@@ -27,6 +27,9 @@ FRONTEND = ROOT / "frontend"
 STATIC = ROOT / "src" / "haidang" / "web" / "static"
 SETS = {"run": ("run.txt", "build.txt"), "dev": ("dev.txt",)}
 LEAST_PYTHON = (3, 11)
+_SIGNS_OF_NO_REGISTRY = (
+    "from versions: none", "failed to fetch", "connection", "network", "resolve", "certificate", "timed out",
+)  # fmt: skip
 
 
 class StepFailed(Exception):
@@ -235,7 +238,7 @@ def explain(trouble: StepFailed | OSError) -> None:
     elif "permission denied" in lowered:
         print(f"\nKhông ghi được vào {ROOT}. Thư mục này thuộc về người khác?", file=sys.stderr)
         print(f"{ROOT} cannot be written to. Does it belong to somebody else?", file=sys.stderr)
-    elif any(word in lowered for word in ("connection", "network", "resolve", "certificate", "timed out")):
+    elif any(sign in lowered for sign in _SIGNS_OF_NO_REGISTRY):
         print("\nKhông tới được kho gói. Hãy kiểm tra mạng, proxy, chứng chỉ rồi chạy lại.", file=sys.stderr)
         print("The package registry was not reached: check network, proxy, certificates.", file=sys.stderr)
 
