@@ -214,12 +214,12 @@ async def test_a_picture_that_would_fill_the_memory_is_refused(side: int) -> Non
 
 @pytest.mark.parametrize("form", ["lossy", "lossless", "extended"])
 async def test_a_webp_that_would_fill_the_memory_is_refused_before_it_is_opened(form: str) -> None:
-    options: dict[str, Any] = {
+    forms: dict[str, dict[str, Any]] = {
         "lossy": {},
         "lossless": {"lossless": True},
         "extended": {"exif": b"Exif\0\0x"},
-    }[form]
-    original = bytearray(picture("WEBP", **options))
+    }
+    original = bytearray(picture("WEBP", **forms[form]))
     kind = bytes(original[12:16])
     assert kind == {"lossy": b"VP8 ", "lossless": b"VP8L", "extended": b"VP8X"}[form]
     if form == "lossy":
@@ -255,7 +255,7 @@ async def test_a_truncated_picture_is_refused(form: str, kept: float) -> None:
         await take(whole[: int(len(whole) * kept)])
 
 
-@pytest.mark.filterwarnings("ignore::Warning:PIL")
+@pytest.mark.filterwarnings("ignore::Warning")
 @given(st.data())
 def test_a_damaged_picture_is_taken_or_refused_and_nothing_else(data: st.DataObject) -> None:
     form = data.draw(st.sampled_from(["JPEG", "PNG", "GIF", "WEBP"]))

@@ -431,7 +431,7 @@ def _made_anew(opened: Image.Image, rules: IntakeRules) -> _Checked:
     drawn = opened.format in {"PNG", "GIF"}
     alpha = "A" in upright.getbands() or "transparency" in upright.info
     pixels = upright.convert("RGBA" if alpha else "RGB")
-    transparent = alpha and pixels.getextrema()[3] != (255, 255)
+    transparent = alpha and pixels.getchannel("A").getextrema() != (255, 255)
     if not transparent:
         pixels = pixels.convert("RGB")
     pixels.thumbnail(bounds, Image.Resampling.LANCZOS)
