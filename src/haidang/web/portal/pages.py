@@ -257,13 +257,22 @@ class _Reader:
                 if not ids:
                     return {}
                 since = self.now - query.reach
-                return await context.history(
-                    self.actor, self.connection, ids, query.attributes, since, self.now
-                )
+                kind = _type_of(self.pack, self.page, _type_behind(self.page, query))
+                declared = [one for name in query.attributes if (one := kind.attribute(name))]
+                return await context.history(self.actor, self.connection, ids, declared, since, self.now)
 
 
 def _entities(result: EntityView | Sequence[EntityView]) -> Iterable[EntityView]:
     return [result] if isinstance(result, EntityView) else result
+
+
+def _type_behind(page: Page, history: History) -> str:
+    """The entity type that the history's entities are of."""
+    return next(
+        query.entity_type
+        for query in page.queries
+        if not isinstance(query, History) and query.name == history.of
+    )
 
 
 def _type_of(pack: Pack, page: Page, name: str) -> EntityType:
