@@ -148,6 +148,18 @@ def test_every_query_says_its_parameters_and_what_it_is_for() -> None:
     assert speechless == []
 
 
+def test_every_query_is_asked_by_its_room() -> None:
+    unasked = []
+    for folder in sql_folders():
+        code = "\n".join(path.read_text("utf-8") for path in folder.parent.rglob("*.py"))
+        for path in sorted(folder.glob("*.sql")):
+            names = [match[1] for match in _HEADER.finditer(path.read_text("utf-8"))]
+            unasked += [
+                f"{path.relative_to(SOURCE)}: {one}" for one in names if not re.search(rf"\b{one}\b", code)
+            ]
+    assert unasked == []
+
+
 def queries() -> Iterator[Any]:
     for folder in sql_folders():
         for path in sorted(folder.glob("*.sql")):
