@@ -213,7 +213,9 @@ async def test_a_picture_that_would_fill_the_memory_is_refused(side: int) -> Non
 
 
 @pytest.mark.parametrize("form", ["lossy", "lossless", "extended"])
-async def test_a_webp_that_would_fill_the_memory_is_refused_before_it_is_opened(form: str) -> None:
+async def test_a_webp_that_would_fill_the_memory_is_refused_before_it_is_opened(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     forms: dict[str, dict[str, Any]] = {
         "lossy": {},
         "lossless": {"lossless": True},
@@ -228,6 +230,11 @@ async def test_a_webp_that_would_fill_the_memory_is_refused_before_it_is_opened(
         original[21:25] = (16_382 | 16_382 << 14).to_bytes(4, "little")
     else:
         original[24:30] = (16_382).to_bytes(3, "little") * 2
+
+    def must_not_be_called(*_: object, **__: object) -> None:
+        raise AssertionError("opened")
+
+    monkeypatch.setattr(Image, "open", must_not_be_called)
     with pytest.raises(PictureTooLarge):
         await take(bytes(original))
 
@@ -366,6 +373,7 @@ async def test_a_plain_pdf_is_taken_as_it_is() -> None:
         pdf(b"/AA << /S /Launch >>"),
         pdf(b"/Names << /EmbeddedFiles 3 0 R >>"),
         pdf() + zipped(a=b"b"),
+        pdf() + zipped(a=b"b")[:-2] + struct.pack("<H", 20) + b"\nstartxref\n9\n%%EOF\n",  # as its comment
         pdf() + b"<html><script>alert(1)</script>",
     ],
 )
