@@ -3,6 +3,7 @@
 See docs/explanation/the-embedded-database.md for what is promised and why.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import importlib.metadata
@@ -22,7 +23,10 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from haidang.infra.processes import dies_with_us
+import asyncpg
+
+from haidang.infra.database import DatabaseUnavailable, wait_until_reachable
+from haidang.infra.processes import dies_with_us, ended, stop
 from haidang.kernel.errors import Conflict, Unavailable
 
 DATABASE = "haidang"
@@ -181,7 +185,7 @@ def create_cluster(folder: Path, *, programs: Path | None = None) -> None:
         extra_groups=[] if user else None,
         cwd="/",
         check=False,
-        preexec_fn=dies_with_us(),  # noqa: PLW1509 - only two system calls; see processes.py
+        preexec_fn=dies_with_us(),
     )
     if done.returncode:
         raise DatabaseDidNotStart(reason=done.stderr.strip()[-400:])
@@ -331,6 +335,38 @@ class EmbeddedDatabase:
             user=self.place.user,
             log=self.startup_log,
         )
+
+    async def until_it_answers(self, *, patience_s: float = 60.0) -> None:
+        """Wait until it accepts connections, and make our database in it if there is none.
+
+        After a crash it reads its log first, which can take a while.
+        """
+        dsn = self.place.dsn("postgres")
+        waiting = asyncio.ensure_future(wait_until_reachable(dsn, patience_s=patience_s))
+        while not waiting.done():
+            await asyncio.wait({waiting}, timeout=0.05)
+            if self.process is not None and self.process.poll() is not None:
+                waiting.cancel()
+                raise DatabaseDidNotStart(reason=self.last_words())
+        try:
+            waiting.result()
+        except DatabaseUnavailable:
+            raise DatabaseDidNotStart(reason=self.last_words()) from None
+        connection = await asyncpg.connect(dsn)
+        try:
+            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+                await connection.execute(f"CREATE DATABASE {DATABASE}")
+        finally:
+            await connection.close()
+
+    async def stop(self, *, within_s: float) -> None:
+        """Stop fast (sessions end, everything is written); at once when that takes too long."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGINT)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended(self.process), within_s)
+        await stop(self.process, signal.SIGQUIT, within_s=10)
 
     def last_words(self) -> str:
         """The end of the newest log, for a sentence about why it did not start."""

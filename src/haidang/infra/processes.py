@@ -72,3 +72,12 @@ async def stop(process: subprocess.Popen[bytes], number: int, *, within_s: float
         await ended(process)
         return False
     return True
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets, for the running loop: a part then ends what it holds."""
+    stop_asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop_asked.set)
+    return stop_asked

@@ -127,7 +127,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     listen_fd: Annotated[
         int | None,
         Meta(
-            ge=3,
             description="File descriptor of a socket that already listens. `haidang up` gives it to its "
             "web processes, so that requests wait while one of them restarts.",
         ),

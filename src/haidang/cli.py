@@ -1,0 +1,562 @@
+"""The command `haidang`: parses, calls one verb, says what happened, Vietnamese first."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, NoReturn, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+
+from haidang.app import program_version, run_intake, run_web, run_work
+from haidang.infra.consumers import (
+    consumer_states,
+    dead_events,
+    discard_event,
+    hold_consumer,
+    replay_event,
+    resume_consumer,
+    skip_event,
+)
+from haidang.infra.database import Connection
+from haidang.infra.jobs import dead_jobs, discard_job, job_states, replay_job
+from haidang.infra.migrations import migrate as apply_migrations
+from haidang.infra.parts import Supervisor, connected, database_of
+from haidang.infra.progress import Progress, _
+from haidang.infra.province import (
+    change_province_setting,
+    describe_province_settings,
+    province_changes,
+    province_settings,
+)
+from haidang.infra.settings import Settings, environment_of, read_settings, settings_page
+from haidang.infra.tokens import issue_token, list_tokens, revoke_token
+from haidang.infra.translations import LOCALES, Translations, moment_text
+from haidang.kernel.actors import Actor, Audience, part
+from haidang.kernel.errors import HaidangError, Invalid, Unavailable
+from haidang.kernel.instants import SystemClock
+
+C = TypeVar("C", bound=click.Command)
+
+_CLOCK = SystemClock()
+_EXIT_INVALID = 2
+_EXIT_UNAVAILABLE = 75  # EX_TEMPFAIL: whoever supervises us may try again
+
+
+class MustNotBeEmpty(Invalid):
+    """{name} must not be empty."""
+
+
+def audience(who: Audience) -> Callable[[C], C]:
+    """Declare whom a command is for; a test walks all commands and finds those without."""
+
+    def declare(command: C) -> C:
+        command.audience = who  # type: ignore[attr-defined]  # read by the test of audiences
+        return command
+
+    return declare
+
+
+def operator() -> Actor:
+    """Whoever may run this command on this machine may run the platform: every audience."""
+    return part("command-line")
+
+
+@cache
+def _translations() -> Translations:
+    return Translations.load()
+
+
+def _locale() -> str:
+    wanted = os.environ.get("HAIDANG_DEFAULT_LOCALE", LOCALES[0])
+    return wanted if wanted in LOCALES else LOCALES[0]
+
+
+def translate(msgid: str, **fields: object) -> str:
+    """A sentence in the language of the command line."""
+    return _translations().gettext(_locale(), msgid, **fields)
+
+
+def say(msgid: str, **fields: object) -> None:
+    """Print one sentence in the language of the command line."""
+    click.echo(translate(msgid, **fields))
+
+
+class SpokenCommand(click.Command):
+    """A command whose help is translated when it is shown, and kept in English for the reference."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help in the language of the command line."""
+        _spoken(self, lambda: click.Command.format_help_text(self, ctx, formatter))
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """The first sentence in the language of the command line."""
+        shown: list[str] = []
+        _spoken(self, lambda: shown.append(click.Command.get_short_help_str(self, max(limit, 90))))
+        return shown[0]
+
+
+class SpokenGroup(click.Group, SpokenCommand):
+    """A group of such commands."""
+
+    command_class = SpokenCommand
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help in the language of the command line."""
+        SpokenCommand.format_help_text(self, ctx, formatter)
+
+
+SpokenGroup.group_class = SpokenGroup
+
+
+class SpokenOption(click.Option):
+    """An option whose help is translated when it is shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Its names and its help in the language of the command line."""
+        written = self.help
+        self.help = translate(written) if written else written
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.help = written
+
+
+def _spoken(command: click.Command, show: Callable[[], None]) -> None:
+    written = command.help
+    command.help = translate(written) if written else written
+    try:
+        show()
+    finally:
+        command.help = written
+
+
+@audience(Audience.ADMINISTRATOR)
+@click.group(cls=SpokenGroup, help=_("Hải Đăng: the smart-city platform of a province."))
+@click.version_option(program_version(), prog_name="haidang")
+def haidang() -> None:
+    """The root of all commands."""
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one sentence and an exit status, never a traceback."""
+    try:
+        haidang.main(prog_name="haidang")
+    except HaidangError as error:
+        _fail(error)
+
+
+def _fail(error: HaidangError) -> NoReturn:
+    click.echo(_translations().translate_error(error, _locale()), err=True)
+    if isinstance(error, Unavailable):
+        sys.exit(_EXIT_UNAVAILABLE)
+    sys.exit(_EXIT_INVALID if isinstance(error, Invalid) else 1)
+
+
+def _settings() -> Settings:
+    return read_settings(os.environ)
+
+
+@asynccontextmanager
+async def _transaction() -> AsyncIterator[Connection]:
+    async with database_of(_settings()) as dsn, connected(dsn) as connection:
+        await apply_migrations(connection)
+        async with connection.transaction():
+            yield connection
+
+
+# -- running ---------------------------------------------------------------------------------
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.command(help=_("Run the whole platform on this machine: database, broker, web, worker, intake."))
+@click.option("--demo", is_flag=True, cls=SpokenOption, help=_("Also run the demo province."))
+def up(*, demo: bool) -> None:
+    """Run every part and restart what dies, until Ctrl-C."""
+    supervisor = Supervisor(_settings(), Progress(Console(), translate), _CLOCK, demo=demo)
+    asyncio.run(supervisor.run())
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.command(help=_("Run a web process: pages and interfaces."))
+def web() -> None:
+    """Serve until stopped."""
+    _run_part(run_web)
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.command(help=_("Run a worker: events, consumers and jobs."))
+def work() -> None:
+    """Work until stopped."""
+    _run_part(run_work)
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.command(help=_("Run the intake: what sources send."))
+def intake() -> None:
+    """Take in until stopped."""
+    _run_part(run_intake)
+
+
+def _run_part(run: Callable[[Settings], None]) -> None:
+    settings = _settings()
+    if settings.database_url is not None:
+        run(settings)
+        return
+
+    async def find() -> str:
+        async with database_of(settings) as dsn:
+            return dsn
+
+    dsn = asyncio.run(find())
+    run(msgspec.structs.replace(settings, database_url=dsn))
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.command(help=_("Bring the database up to date with this version."))
+def migrate() -> None:
+    """Apply the migrations that are missing."""
+
+    async def run() -> list[str]:
+        async with database_of(_settings()) as dsn, connected(dsn) as connection:
+            return await apply_migrations(connection)
+
+    names = asyncio.run(run())
+    for name in names:
+        click.echo(name)
+    if not names:
+        say(_("The database is up to date."))
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.command(help=_("Show every setting of this machine and its present value."))
+@click.option("--markdown", is_flag=True, cls=SpokenOption, help=_("Print the reference page instead."))
+def settings(*, markdown: bool) -> None:
+    """Show settings; addresses that may carry a password are not shown."""
+    if markdown:
+        click.echo(settings_page(), nl=False)
+        return
+    for name, value in environment_of(_settings()).items():
+        click.echo(f"{name}={'…' if name.endswith('_URL') else value}")
+
+
+# -- tokens ----------------------------------------------------------------------------------
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.group(help=_("Access tokens of machines."))
+def token() -> None:
+    """Access tokens of machines."""
+
+
+@audience(Audience.ADMINISTRATOR)
+@token.command("issue", help=_("Make a token for the machine NAME; it is shown once."))
+@click.argument("name")
+@click.option("--days", type=click.IntRange(1, 3650), cls=SpokenOption, help=_("Days until it expires."))
+def token_issue(name: str, days: int | None) -> None:
+    """Print the token alone on a line."""
+
+    async def run() -> str:
+        async with _transaction() as connection:
+            lasts = timedelta(days=days) if days else None
+            return await issue_token(connection, operator(), name, now=_CLOCK.now(), lasts=lasts)
+
+    click.echo(asyncio.run(run()))
+
+
+@audience(Audience.ADMINISTRATOR)
+@token.command("list", help=_("List tokens; never the tokens themselves."))
+def token_list() -> None:
+    """One line a token."""
+
+    async def run() -> None:
+        now = _CLOCK.now()
+        async with _transaction() as connection:
+            for one in await list_tokens(connection, operator()):
+                state = _("usable") if one.usable(now) else _("ended")
+                expires = moment_text(one.expires_at) if one.expires_at else "–"
+                click.echo(
+                    f"{one.token_id}  {one.label:20}  {moment_text(one.created_at)}  {expires}  "
+                    f"{translate(state)}"
+                )
+
+    asyncio.run(run())
+
+
+@audience(Audience.ADMINISTRATOR)
+@token.command("revoke", help=_("End the token ID (as `token list` shows it) at once."))
+@click.argument("token_id", metavar="ID")
+def token_revoke(token_id: str) -> None:
+    """End a token."""
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            await revoke_token(connection, operator(), token_id, now=_CLOCK.now())
+
+    asyncio.run(run())
+    say(_("Token {token_id} is ended."), token_id=token_id)
+
+
+# -- the province ------------------------------------------------------------------------------
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.group(help=_("What the province has decided about itself."))
+def province() -> None:
+    """Settings of the province."""
+
+
+@audience(Audience.ADMINISTRATOR)
+@province.command("show", help=_("Show the settings of the province."))
+def province_show() -> None:
+    """One line a setting: its name, its value as JSON, and what it is."""
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            chosen = msgspec.to_builtins(await province_settings(connection, operator().tenant))
+        for name, text in describe_province_settings().items():
+            click.echo(f"{name} = {msgspec.json.encode(chosen[name]).decode()}\n    {translate(text)}")
+
+    asyncio.run(run())
+
+
+@audience(Audience.ADMINISTRATOR)
+@province.command("set", help=_("Set NAME of the province to VALUE (text, or JSON for a list)."))
+@click.argument("name")
+@click.argument("value")
+def province_set(name: str, value: str) -> None:
+    """Set one setting."""
+    asyncio.run(_change_province(name, _text_or_json(value)))
+    say(_("{name} is set."), name=name)
+
+
+@audience(Audience.ADMINISTRATOR)
+@province.command("reset", help=_("Give NAME of the province its default back."))
+@click.argument("name")
+def province_reset(name: str) -> None:
+    """Forget one setting."""
+    asyncio.run(_change_province(name, None))
+    say(_("{name} has its default again."), name=name)
+
+
+@audience(Audience.ADMINISTRATOR)
+@province.command("history", help=_("Show who changed which setting of the province."))
+def province_history() -> None:
+    """One line a change, latest first."""
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            for one in await province_changes(operator(), connection):
+                former, value = (msgspec.json.encode(side).decode() for side in (one.former, one.value))
+                click.echo(f"{moment_text(one.changed_at)}  {one.changed_by}  {one.name}: {former} → {value}")
+
+    asyncio.run(run())
+
+
+async def _change_province(name: str, value: Any) -> None:
+    async with _transaction() as connection:
+        await change_province_setting(operator(), connection, name, value, now=_CLOCK.now())
+
+
+def _text_or_json(text: str) -> Any:
+    if text[:1] in "[{":
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            return text
+    return text
+
+
+# -- events ------------------------------------------------------------------------------------
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.group(help=_("The event log and its consumers."))
+def events() -> None:
+    """The event log and its consumers."""
+
+
+@audience(Audience.ADMINISTRATOR)
+@events.command("status", help=_("Show every consumer: where it stands, how far behind, what holds it."))
+def events_status() -> None:
+    """One line a consumer."""
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            for one in await consumer_states(connection):
+                trouble = one.held_reason or one.last_error or ""
+                since = _moment(one.held_at or one.waiting_since)
+                state = translate(_("held") if one.held_at else _("running"))
+                click.echo(
+                    f"{one.consumer:40}  {state}  {one.position}  +{one.lag}  {since}  "
+                    f"†{one.dead_letters}  {trouble}"
+                )
+
+    asyncio.run(run())
+
+
+@audience(Audience.ADMINISTRATOR)
+@events.command("hold", help=_("Hold CONSUMER before its next event."))
+@click.argument("consumer")
+@click.option("--why", required=True, cls=SpokenOption, help=_("The reason, kept with your act."))
+def events_hold(consumer: str, why: str) -> None:
+    """Hold a consumer."""
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            await hold_consumer(operator(), connection, consumer, reason=_given(why), now=_CLOCK.now())
+
+    asyncio.run(run())
+    say(_("{consumer} is held."), consumer=consumer)
+
+
+@audience(Audience.ADMINISTRATOR)
+@events.command("resume", help=_("Let a held CONSUMER try again at the event where it stands."))
+@click.argument("consumer")
+def events_resume(consumer: str) -> None:
+    """Resume a consumer."""
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            await resume_consumer(operator(), connection, consumer)
+
+    asyncio.run(run())
+    say(_("{consumer} goes on."), consumer=consumer)
+
+
+@audience(Audience.ADMINISTRATOR)
+@events.command("skip", help=_("Pass a held CONSUMER over the event it stands before; the event is kept."))
+@click.argument("consumer")
+@click.option("--why", required=True, cls=SpokenOption, help=_("The reason, kept with your act."))
+def events_skip(consumer: str, why: str) -> None:
+    """Skip one event."""
+
+    async def run() -> int:
+        async with _transaction() as connection:
+            return await skip_event(operator(), connection, consumer, why=_given(why), now=_CLOCK.now())
+
+    position = asyncio.run(run())
+    say(_("{consumer} was passed over the event at {position}."), consumer=consumer, position=position)
+
+
+@audience(Audience.ADMINISTRATOR)
+@events.command("dead", help=_("List the events that consumers were passed over."))
+def events_dead() -> None:
+    """One line a skipped event, newest first."""
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            for one in await dead_events(operator(), connection):
+                click.echo(
+                    f"{one.dead_letter_id}  {one.consumer}  {one.envelope.position}  {one.envelope.kind}  "
+                    f"{moment_text(one.skipped_at)}  {one.skipped_by}  {one.why}  {one.last_error or ''}"
+                )
+
+    asyncio.run(run())
+
+
+@audience(Audience.ADMINISTRATOR)
+@events.command("replay", help=_("Have the skipped event ID handled after all."))
+@click.argument("dead_letter_id", metavar="ID", type=int)
+def events_replay(dead_letter_id: int) -> None:
+    """Replay one skipped event."""
+
+    async def run() -> str:
+        async with _transaction() as connection:
+            return await replay_event(operator(), connection, dead_letter_id, now=_CLOCK.now())
+
+    say(_("{consumer} will handle it."), consumer=asyncio.run(run()))
+
+
+@audience(Audience.ADMINISTRATOR)
+@events.command("discard", help=_("Delete the skipped event ID for good."))
+@click.argument("dead_letter_id", metavar="ID", type=int)
+def events_discard(dead_letter_id: int) -> None:
+    """Discard one skipped event."""
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            await discard_event(operator(), connection, dead_letter_id)
+
+    asyncio.run(run())
+    say(_("Deleted."))
+
+
+# -- jobs --------------------------------------------------------------------------------------
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.group(help=_("Jobs: what waits, what was given up."))
+def jobs() -> None:
+    """Jobs."""
+
+
+@audience(Audience.ADMINISTRATOR)
+@jobs.command("status", help=_("Show every queue: waiting, due, running, given up."))
+def jobs_status() -> None:
+    """One line a job name."""
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            for one in await job_states(connection):
+                click.echo(f"{one.job:40}  {one.queued}  {one.due}  {one.running}  †{one.dead}")
+
+    asyncio.run(run())
+
+
+@audience(Audience.ADMINISTRATOR)
+@jobs.command("dead", help=_("List the jobs that were given up, and why."))
+def jobs_dead() -> None:
+    """One line a job, newest first."""
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            for one in await dead_jobs(operator(), connection):
+                click.echo(
+                    f"{one.job_id}  {one.job}  ×{one.attempts}  "
+                    f"{moment_text(one.failed_at)}  {one.reason or ''}"
+                )
+
+    asyncio.run(run())
+
+
+@audience(Audience.ADMINISTRATOR)
+@jobs.command("replay", help=_("Do the given-up job ID again, with all its attempts."))
+@click.argument("job_id", metavar="ID", type=int)
+def jobs_replay(job_id: int) -> None:
+    """Replay one job."""
+
+    async def run() -> str:
+        async with _transaction() as connection:
+            return await replay_job(operator(), connection, job_id)
+
+    say(_("{job} is queued again."), job=asyncio.run(run()))
+
+
+@audience(Audience.ADMINISTRATOR)
+@jobs.command("discard", help=_("Delete the given-up job ID for good."))
+@click.argument("job_id", metavar="ID", type=int)
+def jobs_discard(job_id: int) -> None:
+    """Discard one job."""
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            await discard_job(operator(), connection, job_id)
+
+    asyncio.run(run())
+    say(_("Deleted."))
+
+
+def _given(text: str) -> str:
+    if not text.strip():
+        raise MustNotBeEmpty(name="--why")
+    return text
+
+
+def _moment(at: datetime | None) -> str:
+    return moment_text(at) if at else "–"
