@@ -22,6 +22,7 @@ from haidang.kernel.actors import Actor
 from haidang.kernel.errors import HaidangError, NotFound
 from haidang.kernel.instants import Instant, format_instant
 from haidang.sdk.model import (
+    Attribute,
     CsvTable,
     EntityType,
     EntityView,
@@ -282,6 +283,21 @@ def _type_of(pack: Pack, page: Page, name: str) -> EntityType:
     return found
 
 
+def _attributes_of(pack: Pack, page: Page, query: History) -> list[Attribute]:
+    """The declared attributes of a history, of the type that the query it builds on selects."""
+    source = next((one for one in page.queries if one.name == query.of), None)
+    if not isinstance(source, LatestEntities | OneEntity):
+        raise PageAsksForUnknown(page_id=page.page_id, name=query.of)
+    kind = _type_of(pack, page, source.entity_type)
+    found: list[Attribute] = []
+    for name in query.attributes:
+        attribute = kind.attribute(name)
+        if attribute is None:
+            raise PageAsksForUnknown(page_id=page.page_id, name=name)
+        found.append(attribute)
+    return found
+
+
 def _check_queries(pack: Pack, page: Page) -> None:
     """Refuse at start what could only fail at the first visit."""
     known: set[str] = set()
@@ -297,6 +313,7 @@ def _check_queries(pack: Pack, page: Page) -> None:
             case History():
                 if query.of not in known:
                     raise PageAsksForUnknown(page_id=page.page_id, name=query.of)
+                _attributes_of(pack, page, query)
         known.add(query.name)
 
 

@@ -28,11 +28,13 @@ def bar_chart(
     title: str,
     description: str,
     at_least: float = 0.0,
+    missing: str = "",
 ) -> Markup:
     """Bars in time order over the bands they reach; `name` makes the ids on the page unique.
 
     The scale ends with the band that holds the greatest value, and not below `at_least`, so that
-    a clean day does not look like a bad one. A missing value is a dashed gap, never a zero.
+    a clean day does not look like a bad one. A missing value is a dashed gap that says `missing`
+    when pointed at, never a zero.
     """
     top = _top_of_scale(bars, bands, at_least)
     plot_width, plot_height = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
@@ -73,7 +75,7 @@ def bar_chart(
         if bar.value is None:
             parts.append(
                 Markup('<path class="gap" d="M{} {}h{}"><title>{}</title></path>').format(
-                    _n(left), _n(floor - 3), _n(width), bar.words
+                    _n(left), _n(floor - 3), _n(width), f"{bar.words} · {missing}" if missing else bar.words
                 )
             )
         else:
@@ -90,6 +92,12 @@ def bar_chart(
                     _n(left + width / 2), HEIGHT - 6, bar.tick
                 )
             )
+    if missing and all(bar.value is None for bar in bars):
+        parts.append(
+            Markup('<text class="strong" x="{}" y="{}" text-anchor="middle">{}</text>').format(
+                _n(_LEFT + plot_width / 2), _n(_TOP + plot_height / 2), missing
+            )
+        )
     parts.append(Markup('<path class="axis" d="M{} {}H{}"/>').format(_LEFT, floor, WIDTH - _RIGHT))
     return Markup(
         '<svg class="bars" viewBox="0 0 {} {}" role="img" aria-labelledby="{}-title {}-desc" '
