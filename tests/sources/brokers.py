@@ -55,6 +55,12 @@ class RealBroker:
         """Where it listens, as a setting."""
         return f"mqtt://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Its process, while it runs."""
+        assert self._process
+        return self._process.pid
+
     def start(self) -> None:
         """Start it and wait until it accepts connections."""
         command = broker_command(self.port) if self.kind == "embedded" else self._mosquitto()
