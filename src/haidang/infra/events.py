@@ -22,10 +22,10 @@ from typing import Any, TypeVar
 
 import msgspec
 import structlog
-from opentelemetry import trace
 
 from haidang.infra.database import TRANSIENT, Connection, Pool, Row, transaction
 from haidang.infra.queries import load_queries
+from haidang.infra.telemetry import current_trace_id, new_trace, trace
 from haidang.kernel.actors import Actor
 from haidang.kernel.errors import Invalid, Unavailable
 from haidang.kernel.events import Event
@@ -123,12 +123,6 @@ async def publish(
     )
 
 
-def current_trace_id() -> str | None:
-    """The trace we are in, in hexadecimal, if any."""
-    context = trace.get_current_span().get_span_context()
-    return trace.format_trace_id(context.trace_id) if context.is_valid else None
-
-
 def current_cause() -> str | None:
     """The URN of the event or job that is being handled, if any."""
     return _cause.get()
@@ -142,13 +136,7 @@ def caused_by(urn: str | None, trace_id: str | None) -> Iterator[None]:
         if trace_id is None:
             yield
         else:
-            there = trace.SpanContext(
-                trace_id=int(trace_id, 16),
-                span_id=trace.INVALID_SPAN_ID + 1,
-                is_remote=True,
-                trace_flags=trace.TraceFlags(trace.TraceFlags.SAMPLED),
-            )
-            with trace.use_span(trace.NonRecordingSpan(there)):
+            with trace("follow", parent=new_trace(trace_id)):
                 yield
     finally:
         _cause.reset(token)
