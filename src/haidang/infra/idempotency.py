@@ -33,7 +33,7 @@ _LONGEST_KEY = 255
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
 _BARE = re.compile(r"[A-Za-z0-9_.:~+/=-]+")
 
-_queries = load_queries(Path(__file__).parent / "sql")
+_queries = load_queries(Path(__file__).parent / "sql" / "idempotency.sql")
 
 
 class IdempotencyKeyMissing(Invalid):
