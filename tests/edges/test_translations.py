@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haidang.infra.http import URL_MESSAGES, UrlUnusable
 from haidang.infra.translations import (
     CatalogueBroken,
     Translations,
@@ -111,6 +112,14 @@ def test_an_error_speaks_the_language_of_its_reader(tmp_path: Path) -> None:
     assert translations.translate_error(error, "vi") == "Bơm P7 nóng 61,5 °C từ 17:05, 21/11/2026."
     assert translations.translate_error(error, "en") == "Pump P7 is at 61.5 °C since 17:05, 21/11/2026."
     assert translations.translate_error(PumpTooWarm(), "en") == "Pump – is at – °C since –."
+
+
+def test_a_reason_within_an_error_is_translated_too() -> None:
+    translations = Translations.load()
+    error = UrlUnusable(url="ftp://x", reason=URL_MESSAGES["scheme"])
+    said = translations.translate_error(error, "vi")
+    assert said == "Không dùng được địa chỉ ftp://x: địa chỉ không bắt đầu bằng http:// hoặc https://."
+    assert translations.missing_total == 0
 
 
 def test_a_broken_catalogue_is_named(tmp_path: Path) -> None:

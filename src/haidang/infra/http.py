@@ -32,6 +32,21 @@ Lookup: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 """From a host name to its addresses, as text."""
 
 
+URL_MESSAGES = {
+    "credentials": "it holds a user name or password",
+    "host": "it names no host",
+    "malformed": "it is malformed",
+    "scheme": "it does not begin with http:// or https://",
+    "signs": "it holds a blank or a backslash",
+    "too-long": "it is too long",
+}
+REDIRECT_MESSAGES = {
+    "downgrade": "from https to http",
+    "malformed": "it is malformed",
+    "too-many": "too many times",
+}
+
+
 class UrlUnusable(Invalid):
     """The address {url} cannot be used: {reason}."""
 
@@ -158,12 +173,12 @@ class AddressGuard:
         parsed = _parse(url)
         host = (parsed.raw_host or "").rstrip(".")
         if parsed.raw_user is not None or parsed.raw_password is not None:
-            raise UrlUnusable(url=_shown(parsed), reason="it holds a user name or password")
+            raise UrlUnusable(url=_shown(parsed), reason=URL_MESSAGES["credentials"])
         if ":" in host or _ENDS_IN_A_NUMBER.fullmatch(host):
             if not self.admits(host):
                 raise AddressNotPublic(host=host)
         elif not _NAME.fullmatch(host):
-            raise UrlUnusable(url=_shown(parsed), reason="its host is not a name")
+            raise UrlUnusable(url=_shown(parsed), reason=URL_MESSAGES["host"])
         return parsed
 
 
@@ -354,7 +369,7 @@ class _Http:
                 method, body = ("HEAD" if method == "HEAD" else "GET"), None
                 headers.popall("content-type", None)
             url = onward
-        raise RedirectRefused(host=url.raw_host, reason="too many redirects")
+        raise RedirectRefused(host=url.raw_host, reason=REDIRECT_MESSAGES["too-many"])
 
     @contextlib.asynccontextmanager
     async def _send(
@@ -392,10 +407,10 @@ class _Http:
         try:
             joined = str(url.join(URL(location)))
         except ValueError:
-            raise RedirectRefused(host=url.raw_host, reason="not an address") from None
+            raise RedirectRefused(host=url.raw_host, reason=REDIRECT_MESSAGES["malformed"]) from None
         onward = self._checked(joined)
         if url.scheme == "https" and onward.scheme != "https":
-            raise RedirectRefused(host=url.raw_host, reason="from https to http")
+            raise RedirectRefused(host=url.raw_host, reason=REDIRECT_MESSAGES["downgrade"])
         return onward
 
     def _asked_to_wait(self, answer: HttpAnswer) -> float:
@@ -431,18 +446,18 @@ class TrustedHttp(_Http):
 
 def _parse(url: str) -> URL:
     if len(url) > _LONGEST_URL:
-        raise UrlUnusable(url=url[:100], reason="it is too long")
+        raise UrlUnusable(url=url[:100], reason=URL_MESSAGES["too-long"])
     if _UNWRITABLE.search(url):
-        raise UrlUnusable(url=_UNWRITABLE.sub("?", url), reason="it holds a blank or a backslash")
+        raise UrlUnusable(url=_UNWRITABLE.sub("?", url), reason=URL_MESSAGES["signs"])
     try:
         parsed = URL(url)
         host = parsed.raw_host
     except ValueError:
-        raise UrlUnusable(url="", reason="it is malformed") from None
+        raise UrlUnusable(url="", reason=URL_MESSAGES["malformed"]) from None
     if parsed.scheme not in {"http", "https"}:
-        raise UrlUnusable(url=_shown(parsed), reason="it does not begin with http:// or https://")
+        raise UrlUnusable(url=_shown(parsed), reason=URL_MESSAGES["scheme"])
     if not host:
-        raise UrlUnusable(url=_shown(parsed), reason="it names no host")
+        raise UrlUnusable(url=_shown(parsed), reason=URL_MESSAGES["host"])
     return parsed
 
 

@@ -41,23 +41,39 @@ class FileTooLarge(Invalid):
 
 
 class FileKindRefused(Invalid):
-    """Files of this kind cannot be accepted: {name} is {kind}."""
+    """Files of this kind are not accepted here: {name} ({kind})."""
 
 
 class ArchiveRefused(Invalid):
     """{name} is an archive; please send the files in it one by one."""
 
 
+class FileKindUnknown(Invalid):
+    """The kind of the file {name} cannot be told; it was not accepted."""
+
+
 class FileBroken(Invalid):
-    """The file {name} is damaged or incomplete: {reason}."""
+    """The file {name} is damaged or incomplete; it cannot be read as {kind}."""
+
+
+class TableRowUneven(Invalid):
+    """Row {row} of the table {name} has {found} cells; the first row has {expected}."""
+
+
+class TableRowTooLarge(Invalid):
+    """Row {row} of the table {name} is too large."""
 
 
 class PictureTooLarge(Invalid):
     """The picture {name} has {megapixels} million points; {most} million is the most."""
 
 
-class FileDeceptive(Invalid):
-    """The file {name} holds something other than what it shows: {reason}."""
+class DocumentHasMoreBehind(Invalid):
+    """Something else follows the end of the document {name}; it was not accepted."""
+
+
+class DocumentActive(Invalid):
+    """The document {name} holds active content ({what}); please send it without."""
 
 
 class FileInfected(Invalid):
@@ -371,7 +387,7 @@ def _refusal(content: bytes, name: str) -> Invalid:
     known = _known(content)
     if any(one.extension.lower() in _ARCHIVE_ENDINGS for one in known):
         return ArchiveRefused(name=name)
-    return FileKindRefused(name=name, kind=known[0].name if known else "no kind we know")
+    return FileKindRefused(name=name, kind=known[0].name) if known else FileKindUnknown(name=name)
 
 
 # --- Pictures ---
@@ -389,7 +405,7 @@ def _picture(content: bytes, decoder: str, name: str, rules: IntakeRules) -> _Ch
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureTooLarge(name=name, most=rules.limit_megapixels) from None
     except _UNREADABLE as trouble:
-        raise FileBroken(name=name, reason=decoder) from trouble
+        raise FileBroken(name=name, kind=decoder) from trouble
 
 
 def _check_size(size: tuple[int, int], name: str, rules: IntakeRules) -> None:
@@ -462,13 +478,13 @@ def _pdf(content: bytes, name: str, rules: IntakeRules) -> _Checked:
     if "application/pdf" not in rules.kinds:
         raise FileKindRefused(name=name, kind="PDF")
     if not re.match(rb"%PDF-[12]\.\d", content) or b"startxref" not in content[-2048:]:
-        raise FileBroken(name=name, reason="PDF: no beginning or no end")
+        raise FileBroken(name=name, kind="PDF")
     if not _PDF_END.search(content[-2048:]) or _ZIP_END in content[-65_600:]:
-        raise FileDeceptive(name=name, reason="something follows the end of the PDF")
+        raise DocumentHasMoreBehind(name=name)
     plain = re.sub(rb"#([0-9A-Fa-f]{2})", lambda code: bytes([int(code[1], 16)]), content)
     active = _PDF_ACTIVE.search(plain)
     if active is not None:
-        raise FileDeceptive(name=name, reason=f"active content ({active[1].decode()})")
+        raise DocumentActive(name=name, what=active[1].decode())
     return _Checked("application/pdf", content)
 
 
@@ -491,18 +507,18 @@ def _text(content: bytes, name: str, rules: IntakeRules) -> _Checked:
     if _NOT_TEXT.search(text):
         raise _refusal(content, name)
     if _MARKUP.match(text) or any(one.mime_type in _ACTIVE_TEXT for one in _known(content)):
-        raise FileKindRefused(name=name, kind="markup or a program")
+        raise FileKindRefused(name=name, kind="HTML, XML, …")
     ending = PurePosixPath(name).suffix.lower()
     kind = {kept: kind for kind, kept in _ENDINGS.items()}.get(ending, "text/plain")
     if kind not in rules.kinds or kind not in TABLES:
-        raise FileKindRefused(name=name, kind="text")
+        raise FileKindRefused(name=name, kind="TXT, CSV, JSON")
     if kind == "text/csv":
         _check_csv(text, name)
     elif kind != "text/plain":
         try:
             orjson.loads(text)
         except orjson.JSONDecodeError as trouble:
-            raise FileBroken(name=name, reason=f"JSON: {trouble}") from None
+            raise FileBroken(name=name, kind="JSON") from trouble
     return _Checked(kind, text.encode())
 
 
@@ -518,8 +534,8 @@ def _check_csv(text: str, name: str) -> None:
             if width is None:
                 width = len(row)
             if row and len(row) != width:
-                raise FileBroken(name=name, reason=f"CSV: row {number} has {len(row)} cells, not {width}")
+                raise TableRowUneven(name=name, row=number, found=len(row), expected=width)
             if len(row) > _MOST_COLUMNS or any(len(cell) > _LONGEST_CELL for cell in row):
-                raise FileBroken(name=name, reason=f"CSV: row {number} is too large")
+                raise TableRowTooLarge(name=name, row=number)
     except csv.Error as trouble:
-        raise FileBroken(name=name, reason=f"CSV: {trouble}") from None
+        raise FileBroken(name=name, kind="CSV") from trouble

@@ -130,9 +130,16 @@ class Translations:
         return self._filled(self._form(locale, (context, singular), singular, plural, number), fields)
 
     def translate_error(self, error: HaidangError, locale: str) -> str:
-        """The sentence of an error, with its fields as people of that language write them."""
+        """The sentence of an error, with its fields as people of that language write them.
+
+        A field that is itself a sentence of the catalogue (a reason) is translated too.
+        """
         template = self.gettext(locale, error.message_id())
-        shown = {name: _shown(value, locale) for name, value in error.fields.items()}
+        sentences = self._language(locale).sentences
+        shown = {
+            name: sentences.get(value, value) if isinstance(value, str) else _shown(value, locale)
+            for name, value in error.fields.items()
+        }
         return template.format_map(_Shown(shown))
 
     def has(self, locale: str, msgid: str) -> bool:
