@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -14,6 +15,7 @@ import msgspec
 from rich.console import Console
 
 from haidang.app import program_version, run_intake, run_web, run_work
+from haidang.infra.backup import Manifest, make_backup, restore_backup
 from haidang.infra.consumers import (
     consumer_states,
     dead_events,
@@ -26,6 +28,7 @@ from haidang.infra.consumers import (
 from haidang.infra.database import Connection
 from haidang.infra.jobs import dead_jobs, discard_job, job_states, replay_job
 from haidang.infra.migrations import migrate as apply_migrations
+from haidang.infra.objects import open_objects
 from haidang.infra.parts import Supervisor, connected, database_of
 from haidang.infra.progress import Progress, _
 from haidang.infra.province import (
@@ -231,6 +234,58 @@ def migrate() -> None:
         click.echo(name)
     if not names:
         say(_("The database is up to date."))
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.command(help=_("Write everything into one new FILE: the database and the object files."))
+@click.argument("file", type=click.Path(dir_okay=False, resolve_path=True, path_type=Path))
+@click.option("--without-objects", is_flag=True, cls=SpokenOption, help=_("Leave out the object files."))
+def backup(file: Path, *, without_objects: bool) -> None:
+    """Back up while the platform runs or stands still."""
+    settings = _settings()
+    progress = Progress(Console(), translate)
+
+    async def run() -> Manifest:
+        objects = None if without_objects else open_objects(settings.objects_location, os.environ)
+        async with database_of(settings) as dsn, connected(dsn) as connection:
+            with progress.step(_("Backing up")):
+                return await make_backup(
+                    operator(),
+                    connection,
+                    file,
+                    now=_CLOCK.now(),
+                    program=program_version(),
+                    objects=objects,
+                )
+
+    _say_what_is_in(asyncio.run(run()), file)
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.command(help=_("Fill an empty installation from the backup FILE, and prove that it is the same."))
+@click.argument("file", type=click.Path(dir_okay=False, resolve_path=True, path_type=Path))
+def restore(file: Path) -> None:
+    """Restore before the first `haidang up` of a new home or database."""
+    settings = _settings()
+    progress = Progress(Console(), translate)
+
+    async def run() -> Manifest:
+        objects = open_objects(settings.objects_location, os.environ)
+        async with database_of(settings) as dsn, connected(dsn) as connection:
+            with progress.step(_("Restoring")):
+                return await restore_backup(operator(), connection, file, objects=objects)
+
+    _say_what_is_in(asyncio.run(run()), file)
+
+
+def _say_what_is_in(manifest: Manifest, file: Path) -> None:
+    say(
+        _("{file}: {tables} tables, {rows} rows, {objects} object files; checksums agree."),
+        file=file,
+        tables=len(manifest.tables),
+        rows=manifest.rows,
+        objects=len(manifest.objects),
+    )
 
 
 @audience(Audience.ADMINISTRATOR)
