@@ -114,8 +114,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     scan_command: Annotated[
         str | None,
         Meta(
-            description="Command that scans an uploaded file for malware, given its path as the last "
-            "argument: exit status 0 clean, 1 infected. Without it files are not scanned."
+            description="What scans an uploaded file for malware: ClamAV's daemon as `clamd://host:3310` or "
+            "`clamd:///run/clamav/clamd.ctl`, or a command given the file's path as the last argument "
+            "(exit status 0 clean, 1 infected). Without it files are not scanned."
         ),
     ] = None
     default_locale: Annotated[
