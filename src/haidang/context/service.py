@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, Protocol
 
-import asyncpg
 import orjson
 
 from haidang.context import store
@@ -40,7 +39,7 @@ from haidang.context.model import (
 )
 from haidang.context.store import Held, Moment, Selection
 from haidang.context.writer import apply_commands
-from haidang.infra.database import Connection
+from haidang.infra.database import Connection, PatternRefused, StatementGivenUp
 from haidang.kernel.actors import Actor, Audience
 from haidang.kernel.errors import HaidangError
 from haidang.kernel.instants import Clock, Instant, parse_instant
@@ -254,9 +253,9 @@ class _patience:  # noqa: N801  # reads as the statement it is: async with _pati
         if self._transaction is None:
             return
         await self._transaction.rollback()
-        if isinstance(error, asyncpg.InvalidRegularExpressionError):
+        if isinstance(error, PatternRefused):
             raise PatternUnreadable(pattern=self._pattern) from error
-        if isinstance(error, asyncpg.QueryCanceledError):
+        if isinstance(error, StatementGivenUp):
             raise QueryTookTooLong from error
 
 

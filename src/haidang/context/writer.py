@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 
-import asyncpg
 import structlog
 
 from haidang.context import store
@@ -20,7 +19,7 @@ from haidang.context.events import EntitiesChanged, EntityChange
 from haidang.context.merging import EntityWork, Key, fold, settle
 from haidang.context.model import Command, Outcome, Stored
 from haidang.context.store import Locked, Written
-from haidang.infra.database import TRANSIENT, Connection, Pool, transaction
+from haidang.infra.database import COLLISIONS, TRANSIENT, Connection, Pool, transaction
 from haidang.infra.events import publish
 from haidang.kernel.actors import Actor
 from haidang.kernel.errors import Unavailable
@@ -28,12 +27,6 @@ from haidang.kernel.instants import Clock, Instant
 
 log = structlog.get_logger(__name__)
 
-# Another transaction was in the way and this one was undone by the server: the same again may pass.
-_COLLISIONS = (
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.LockNotAvailableError,
-)
 _RETRIES = 6
 
 
@@ -292,7 +285,7 @@ class GroupedWriter:
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
                     outcomes = await flush(connection, submissions, now=self._clock.now())
-            except _COLLISIONS:
+            except COLLISIONS:
                 # Not a secret: jitter only spreads the writers.
                 await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311
             except TRANSIENT as trouble:
@@ -318,7 +311,7 @@ async def write_retrying(
             async with transaction(pool) as connection:
                 return await apply_commands(connection, actor, commands, now=clock.now())
         except Unavailable as trouble:
-            if not isinstance(trouble.__cause__, _COLLISIONS):
+            if not isinstance(trouble.__cause__, COLLISIONS):
                 raise
             await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311  # spreads the writers
     raise WriteFailed

@@ -41,6 +41,17 @@ TRANSIENT: tuple[type[BaseException], ...] = (
 )
 
 
+# What rooms tell apart: another transaction was in the way and this one was undone by the server
+# (the same again may pass); a pattern is no regular expression; a statement was given up.
+COLLISIONS: tuple[type[BaseException], ...] = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+)
+PatternRefused: type[BaseException] = asyncpg.InvalidRegularExpressionError
+StatementGivenUp: type[BaseException] = asyncpg.QueryCanceledError
+
+
 async def prepare_connection(connection: Connection) -> None:
     """Give a connection our codecs: json and jsonb travel as Python objects through orjson."""
     for name in ("json", "jsonb"):
@@ -52,16 +63,34 @@ async def prepare_connection(connection: Connection) -> None:
         )
 
 
-async def open_pool(dsn: str, *, smallest: int = 1, largest: int = 10, name: str = "haidang") -> Pool:
-    """Open a pool on `dsn`; raises DatabaseUnavailable when the server cannot be reached."""
+async def open_pool(
+    dsn: str,
+    *,
+    smallest: int = 1,
+    largest: int = 10,
+    name: str = "haidang",
+    statement_timeout_s: float = 30.0,
+) -> Pool:
+    """Open a pool on `dsn`; raises DatabaseUnavailable when the server cannot be reached.
+
+    The pool outlives a restart of the server: a connection that was lost is replaced when it
+    is next asked for, and what was under way on it raised DatabaseUnavailable. The server ends
+    a statement after `statement_timeout_s`; we stop waiting a little later, should it hang.
+    """
     try:
         return await asyncpg.create_pool(
             dsn,
             min_size=smallest,
             max_size=largest,
             init=prepare_connection,
-            server_settings={"application_name": name, "timezone": "UTC"},
-            command_timeout=60,
+            server_settings={
+                "application_name": name,
+                "timezone": "UTC",
+                "statement_timeout": f"{int(statement_timeout_s * 1000)}ms",
+                "idle_in_transaction_session_timeout": "300s",
+            },
+            timeout=10,
+            command_timeout=statement_timeout_s + 5,
         )
     except TRANSIENT as trouble:
         raise DatabaseUnavailable from trouble
