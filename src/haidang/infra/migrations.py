@@ -21,6 +21,10 @@ class MigrationChanged(Conflict):
     """Migration {name} has changed since it was applied; write a new one instead."""
 
 
+class DatabaseNewerThanProgram(Conflict):
+    """The database has migration {name}, which this version does not know: it was used by a newer one. Run that version, or restore a backup of this one."""  # noqa: E501 - a message id is one line
+
+
 class MigrationsMisnumbered(Conflict):
     """Two migrations carry the number {number}."""
 
@@ -62,7 +66,11 @@ def read_migrations(folder: Path | None = None) -> list[Migration]:
 
 
 async def migrate(connection: Connection, migrations: list[Migration] | None = None) -> list[str]:
-    """Apply what is missing and return the names applied; raises MigrationChanged."""
+    """Apply what is missing and return the names applied.
+
+    Raises MigrationChanged and DatabaseNewerThanProgram before anything is touched. A failing
+    migration leaves nothing of itself; those before it stay.
+    """
     wanted = read_migrations() if migrations is None else migrations
     await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
     try:
@@ -72,15 +80,17 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
             " number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
             " applied_at timestamptz NOT NULL DEFAULT now())"
         )
-        applied = {
-            row["number"]: row["checksum"]
-            for row in await connection.fetch("SELECT number, checksum FROM infra.migration")
-        }
+        known = {migration.number: migration for migration in wanted}
+        applied = await connection.fetch("SELECT number, name, checksum FROM infra.migration ORDER BY number")
+        for row in applied:
+            if row["number"] not in known:
+                raise DatabaseNewerThanProgram(name=row["name"])
+            if row["checksum"] != known[row["number"]].checksum:
+                raise MigrationChanged(name=row["name"])
+        done = {row["number"] for row in applied}
         names: list[str] = []
         for migration in wanted:
-            if migration.number in applied:
-                if applied[migration.number] != migration.checksum:
-                    raise MigrationChanged(name=migration.name)
+            if migration.number in done:
                 continue
             async with connection.transaction():
                 await connection.execute(migration.sql)
