@@ -23,13 +23,20 @@ from haidang.web.shared.static import StaticFiles
 
 def build_application(house: House) -> Dispatcher:
     """The ASGI application of the whole web; raises RouteWithoutAudience for a route that is for nobody."""
+    frame = Frame(house)
+    portal = build_portal(house, frame)
+    audiences_of(portal)
+    return Dispatcher(house, portal, frame)  # type: ignore[arg-type]  # Litestar's scopes are TypedDicts
+
+
+def build_portal(house: House, frame: Frame) -> Litestar:
+    """The portal's routes, guarded by audience, behind no middleware: the dispatcher is before them."""
     for locale in LOCALES:
         house.templates.environment(locale).globals.update(
             chart=bar_chart, level_shape=level_shape, needs_plate=needs_plate
         )
-    frame = Frame(house)
     pages = PackPages(house, frame)
-    portal = Litestar(
+    return Litestar(
         route_handlers=[
             home_route(house, frame, pages),
             *pages.routes(),
@@ -37,15 +44,13 @@ def build_application(house: House) -> Dispatcher:
             _static_route(StaticFiles()),
         ],
         guards=[guard_audience],
-        lifespan=[lambda _: house.opened()],
+        lifespan=[lambda _: house.lifespan()],
         exception_handlers={Exception: _pass_on},
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,  # the dispatcher limits bodies, before a route is known
         debug=False,
     )
-    audiences_of(portal)
-    return Dispatcher(house, portal, frame)  # type: ignore[arg-type]  # Litestar's scopes are TypedDicts
 
 
 def _static_route(files: StaticFiles) -> HTTPRouteHandler:

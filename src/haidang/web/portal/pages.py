@@ -20,6 +20,7 @@ from haidang.infra.database import Connection, reading
 from haidang.infra.telemetry import logger, span
 from haidang.kernel.actors import Actor
 from haidang.kernel.errors import HaidangError, NotFound
+from haidang.kernel.ids import UrnMalformed, check_urn
 from haidang.kernel.instants import Instant, format_instant
 from haidang.sdk.model import (
     Attribute,
@@ -136,14 +137,14 @@ class PackPages:
     ) -> PageRequest:
         """Run the page's queries, each after those it builds on, on one connection."""
         now = self._house.clock.now()
-        actor = actor_of(scope)
         results: dict[str, Any] = {}
-        with span("page", page_id=page.page_id):
-            async with reading(self._house.pool) as connection:
-                reader = _Reader(actor, connection, pack, page, parameters, now)
-                for query in page.queries:
-                    skipped = isinstance(query, History) and not with_history
-                    results[query.name] = {} if skipped else await reader.read(query, results)
+        if page.queries:  # a page that asks for nothing stands even when the database is away
+            with span("page", page_id=page.page_id):
+                async with reading(self._house.pool) as connection:
+                    reader = _Reader(actor_of(scope), connection, pack, page, parameters, now)
+                    for query in page.queries:
+                        skipped = isinstance(query, History) and not with_history
+                        results[query.name] = {} if skipped else await reader.read(query, results)
         return PageRequest(results, parameters, now, locale_of(str(scope["path"])))
 
     async def _html(self, scope: Scope, pack: Pack, page: Page, request: PageRequest) -> Answer:
@@ -249,7 +250,11 @@ class _Reader:
             case OneEntity():
                 kind = _type_of(self.pack, self.page, query.entity_type)
                 name = self.parameters[query.parameter]
-                found = await context.one_entity(self.actor, self.connection, kind, entity_id_of(kind, name))
+                try:
+                    entity_id = check_urn(entity_id_of(kind, name))
+                except UrnMalformed:
+                    raise NothingByThatName(name=name[:100]) from None
+                found = await context.one_entity(self.actor, self.connection, kind, entity_id)
                 if found is None:
                     raise NothingByThatName(name=name[:100])
                 return found

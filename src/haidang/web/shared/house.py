@@ -1,8 +1,9 @@
 """What the web needs of the house; the composition root gives it."""
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeAlias
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from haidang.infra.database import Pool
 from haidang.infra.health import HealthChecks
@@ -18,49 +19,20 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApplication: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class House(Protocol):
-    """The parts that pages are made from. `pool` exists between entering and leaving `opened()`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """The parts that pages and faces are made from.
 
-    @property
-    def settings(self) -> Settings:
-        """Settings of the machine."""
-        ...
+    `ngsi_ld` is the raw application of `/ngsi-ld/`; `lifespan` is entered while the server runs,
+    for what has to be opened in its loop and closed with it.
+    """
 
-    @property
-    def clock(self) -> Clock:
-        """What time it is."""
-        ...
-
-    @property
-    def packs(self) -> Sequence[Pack]:
-        """The packs whose pages are mounted."""
-        ...
-
-    @property
-    def translations(self) -> Translations:
-        """The message catalogues."""
-        ...
-
-    @property
-    def templates(self) -> Templates:
-        """The templates of faces and packs."""
-        ...
-
-    @property
-    def pool(self) -> Pool:
-        """The database."""
-        ...
-
-    @property
-    def ngsi_ld(self) -> AsgiApplication:
-        """The raw application of `/ngsi-ld/`."""
-        ...
-
-    @property
-    def health(self) -> HealthChecks:
-        """What `/healthz` and `/readyz` answer from."""
-        ...
-
-    def opened(self) -> AbstractAsyncContextManager[None]:
-        """Open what needs a running loop (the pool, the writer) and close it again, in order."""
-        ...
+    settings: Settings
+    clock: Clock
+    packs: Sequence[Pack]
+    translations: Translations
+    templates: Templates
+    pool: Pool
+    health: HealthChecks
+    ngsi_ld: AsgiApplication
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
