@@ -3,6 +3,7 @@
 import asyncpg
 
 from haidang.infra.database import TRANSIENT
+from haidang.infra.telemetry import strike_out
 from haidang.kernel.errors import HaidangError
 
 _LONGEST_REASON = 2000
@@ -17,7 +18,7 @@ def a_retry_helps(error: BaseException) -> bool:
 
 
 def reason_of(error: BaseException) -> str:
-    """The failure in one line, for the people who will look at it."""
+    """The failure in one line, for the people who will look at it; no secrets, no personal data."""
     code = error.code() if isinstance(error, HaidangError) else type(error).__name__
-    text = " ".join(str(error).split())
+    text = strike_out(" ".join(str(error).split()))
     return (f"{code}: {text}" if text else code)[:_LONGEST_REASON]
