@@ -1,5 +1,6 @@
 """Translations: every catalogue merged, English as the message id, what is missing counted."""
 
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haidang.infra.http import URL_MESSAGES, UrlUnusable
+from haidang.infra.telemetry import metrics_page
 from haidang.infra.translations import (
     CatalogueBroken,
     Translations,
@@ -81,11 +83,20 @@ def test_plural_forms_follow_the_catalogue(tmp_path: Path) -> None:
 
 def test_what_vietnamese_lacks_is_shown_in_english_and_counted(tmp_path: Path) -> None:
     translations = Translations.load([catalogue(tmp_path, 'msgid "Air"\nmsgstr ""\n')])
+    before = counted()
     assert translations.gettext("vi", "Air") == "Air"
     assert translations.gettext("vi", "Air") == "Air"
     assert translations.gettext("en", "Air") == "Air"
     assert translations.missing == {("vi", "Air"): 2}
     assert translations.missing_total == 2
+    assert counted() == before + 2
+
+
+def counted() -> float:
+    """What /metrics says of missing Vietnamese."""
+    page = metrics_page()[0].decode()
+    found = re.search(r'haidang_translations_missing_total\{locale="vi"\} (\S+)', page)
+    return float(found[1]) if found else 0.0
 
 
 def test_a_doubtful_translation_is_not_used(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def configure_tracing(endpoint: str | None, part: str) -> Callable[[], None]:
     """Collect traces and send them to an OTLP endpoint, if one is given; returns what stops it."""
     if endpoint is None:
         return lambda: None
-    # Imported only here: the collector's libraries cost every other process 150 ms and 20 MB.
+    # Imported only here: the collector's libraries cost every other process a quarter of a second at start.
     collector = importlib.import_module("haidang.infra.traces")
     tracer: Tracer = collector.open_tracer(endpoint, part)
     _Collected.tracer = tracer

@@ -21,6 +21,7 @@ from babel import Locale, UnknownLocaleError
 from babel.messages.pofile import PoFileError, read_po
 
 import haidang
+from haidang.infra.telemetry import counter
 from haidang.kernel.errors import HaidangError
 from haidang.kernel.instants import VIETNAM
 
@@ -31,6 +32,10 @@ LOCALES = ("vi", "en")
 """The languages of the screen; the first is the one people get who asked for none."""
 
 _MISSING_REMEMBERED = 5_000  # distinct sentences kept by name; beyond them only the total grows
+
+MISSING = counter(
+    "translations_missing", "Sentences shown in English for want of a translation.", ("locale",)
+)
 
 _Key = str | tuple[str, str]  # a message id, alone or with its context
 
@@ -173,6 +178,7 @@ class Translations:
         if locale == SOURCE_LOCALE:
             return
         self.missing_total += 1
+        MISSING.labels(locale).inc()
         if len(self.missing) < _MISSING_REMEMBERED or (locale, msgid) in self.missing:
             self.missing[locale, msgid] += 1
 
