@@ -7,7 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 _GARBAGE_PAYLOADS = 200
-_ODD: Sequence[Any] = (None, True, "", "x", -1, 1e308, [], {}, [[]], {"": ""}, "2026-02-30", "\ud800")
+_DEEP = "\x1bdeep"
+"""Stands for lists in lists in lists, deeper than Python's own JSON can write."""
+_DEPTH = 50_000
+_ODD: Sequence[Any] = (None, True, "", "x", -1, 1e308, [], {}, [[]], {"": ""}, "2026-02-30", "\ud800", _DEEP)
 
 
 def hostile_payloads(example: bytes) -> Iterator[tuple[str, bytes]]:
@@ -45,7 +48,8 @@ def hostile_payloads(example: bytes) -> Iterator[tuple[str, bytes]]:
     with suppress(ValueError):
         whole = json.loads(example)
         for place, changed in _with_odd_parts(whole):
-            yield place, json.dumps(changed).encode("utf-8")
+            payload = json.dumps(changed).encode("utf-8")
+            yield place, payload.replace(json.dumps(_DEEP).encode(), b"[" * _DEPTH + b"]" * _DEPTH)
 
 
 def _with_odd_parts(whole: Any, path: str = "$") -> Iterator[tuple[str, Any]]:
