@@ -79,6 +79,13 @@ def test_composed_and_decomposed_text_fold_and_sort_alike(text: str) -> None:
     assert nfc(apart) == nfc(text)
 
 
+def test_every_letter_there_is_folds_for_good() -> None:
+    every = (chr(code) for code in range(0x110000))
+    letters = [one for one in every if unicodedata.decomposition(one) or one.casefold() != one]
+    assert len(letters) > 1000
+    assert [letter for letter in letters if fold(fold(letter)) != fold(letter)] == []
+
+
 @given(VIETNAMESE)
 def test_folded_vietnamese_is_ascii(text: str) -> None:
     assert fold(text).isascii()
@@ -114,6 +121,7 @@ def test_letters_decide_before_tones_and_words_before_letters() -> None:
 def test_numbers_come_by_their_value() -> None:
     wards = ["Phường 2", "Phường 10", "Phường 100", "Phường An Lạc"]
     assert sorted_from_the_end(wards) == wards
+    assert collation_key("Hồ sơ 999999999") < collation_key("Hồ sơ 1000000000")
 
 
 def test_old_and_new_tone_placement_have_one_place_in_the_dictionary() -> None:

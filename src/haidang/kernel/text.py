@@ -41,9 +41,8 @@ def fold(text: str) -> str:
 def _without_marks(text: str) -> str:
     if text.isascii():
         return text.lower()
-    apart = unicodedata.normalize("NFKD", text)
-    for _ in range(2):  # folding case may bring new marks and folding marks new capitals: İ, ᴬ
-        apart = unicodedata.normalize("NFKD", apart.casefold())
+    # Apart first, for capitals that only then show (ᴬ), and after, for marks that small letters bring (İ).
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     bare = "".join(letter for letter in apart if not unicodedata.category(letter).startswith("M"))
     return unicodedata.normalize("NFC", bare.replace("đ", "d"))
 
