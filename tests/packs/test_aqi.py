@@ -119,6 +119,34 @@ def test_the_printed_day() -> None:
 # The table
 
 
+def test_the_table_is_the_printed_one() -> None:
+    printed = """
+        0    0      0   0       0     0     0    0
+        50   160    100 10000   125   100   50   25
+        100  200    120 30000   350   200   150  50
+        150  300    170 45000   550   700   250  80
+        200  400    210 60000   800   1200  350  150
+        300  800    400 90000   1600  2350  420  250
+        400  1000   -   120000  2100  3100  500  350
+        500  1200   -   150000  2630  3850  600  500
+    """
+    rows = [line.split() for line in printed.strip().splitlines()]
+    columns = [
+        (Pollutant.O3, Averaging.HOUR),
+        (Pollutant.O3, Averaging.EIGHT_HOURS),
+        (Pollutant.CO, Averaging.HOUR),
+        (Pollutant.SO2, Averaging.HOUR),
+        (Pollutant.NO2, Averaging.HOUR),
+        (Pollutant.PM10, Averaging.DAY),
+        (Pollutant.PM25, Averaging.DAY),
+    ]
+    assert [str(step) for step in aqi.INDEX_STEPS] == [row[0] for row in rows]
+    for place, column in enumerate(columns, 1):
+        assert list(aqi.BREAKPOINTS[column]) == [float(row[place]) for row in rows if row[place] != "-"]
+    for particles in (Pollutant.PM10, Pollutant.PM25):
+        assert aqi.BREAKPOINTS[particles, Averaging.NOWCAST] == aqi.BREAKPOINTS[particles, Averaging.DAY]
+
+
 @pytest.mark.parametrize("column", TABLE)
 def test_the_index_at_each_breakpoint_is_the_printed_one(column: tuple[Pollutant, Averaging]) -> None:
     steps = aqi.BREAKPOINTS[column]
@@ -238,6 +266,12 @@ def test_an_hour_needs_three_quarters_of_its_minutes(missing: int, *, enough: bo
     assert aqi.hourly_means(flagged, NOON, 1, periods(60)) == [pytest.approx(10.0) if enough else None]
 
 
+@pytest.mark.parametrize(("seconds", "enough"), [(2700, True), (2699, False)])
+def test_three_quarters_are_counted_to_the_second(seconds: int, *, enough: bool) -> None:
+    found = aqi.hourly_means([Observation(NOON, 10.0)], NOON, 1, periods(seconds))
+    assert found == [pytest.approx(10.0) if enough else None]
+
+
 @pytest.mark.parametrize("quality", [Quality.SUSPECT, Quality.INVALID, Quality.MISSING])
 def test_flagged_values_are_missing(quality: Quality) -> None:
     assert aqi.hourly_means(hourly([10.0], quality=quality), NOON, 1) == [None]
@@ -355,6 +389,14 @@ def test_running_means_of_o3_reach_into_the_day_before() -> None:
     window = {"pm25": hourly([1.0] * 24, DAY_END), "o3": [*before, Observation(DAY_END - 23 * H, 100.0)]}
     found = next(one for one in aqi.daily_index(window, DAY).sub_indices if one.pollutant is Pollutant.O3)
     assert (found.averaging, found.index) == (Averaging.EIGHT_HOURS, 50)
+
+
+def test_the_greatest_hour_of_o3_is_of_the_day_itself() -> None:
+    o3 = [16.0] * 6 + [1200.0] + [16.0] * 24
+    window = {"pm25": hourly([1.0] * 24, DAY_END), "o3": hourly(o3, DAY_END)}
+    found = next(one for one in aqi.daily_index(window, DAY).sub_indices if one.pollutant is Pollutant.O3)
+    assert found.concentration == pytest.approx((1200 + 7 * 16) / 8)
+    assert found.averaging == Averaging.EIGHT_HOURS
 
 
 def test_o3_over_8_hours_above_400_leaves_the_hourly_index() -> None:
