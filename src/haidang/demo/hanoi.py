@@ -31,6 +31,7 @@ STATION = Station(
     latitude=21.02177,
     longitude=105.81898,
     source="replay: U.S. Embassy Hà Nội, AirNow, 2016–2020",
+    provider="AirNow (U.S. EPA, U.S. Department of State)",
     period=HOUR,
 )
 

@@ -4,7 +4,7 @@ A station is a pure function of time: the same instant always gives the same val
 a restart repeats nothing differently.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -46,6 +46,7 @@ class Station:
     latitude: float
     longitude: float
     source: str
+    provider: str
     period: timedelta
 
     @property
@@ -102,17 +103,3 @@ def slots(period: timedelta, after: Instant, until: Instant) -> Iterator[Instant
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def in_time_order(
-    stations: Sequence[Station], reached: Mapping[str, Instant], until: Instant
-) -> Iterator[tuple[Instant, Station]]:
-    """Every reading due after what each station has `reached` and not after `until`, oldest first."""
-    due = [
-        (at, index)
-        for index, station in enumerate(stations)
-        for at in slots(station.period, reached[station.slug], until)
-    ]
-    due.sort()
-    for at, index in due:
-        yield at, stations[index]

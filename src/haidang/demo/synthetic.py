@@ -93,6 +93,7 @@ def _station(slug: str, ward: str, province: str, latitude: float, longitude: fl
         latitude=latitude,
         longitude=longitude,
         source=SYNTHETIC,
+        provider="Hải Đăng demo",
         period=PERIOD,
     )
 
