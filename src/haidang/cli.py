@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
+from uuid import UUID
 
 import click
 import msgspec
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from haidang.app import program_version, run_intake, run_web, run_work
 from haidang.infra.backup import Manifest, make_backup, restore_backup
+from haidang.infra.broker import run_broker
 from haidang.infra.consumers import (
     consumer_states,
     dead_events,
@@ -43,6 +45,11 @@ from haidang.infra.translations import LOCALES, Translations, moment_text
 from haidang.kernel.actors import Actor, Audience, part
 from haidang.kernel.errors import HaidangError, Invalid, Unavailable
 from haidang.kernel.instants import SystemClock
+from haidang.sdk.loading import installed_packs
+from haidang.sources.errors import QuarantinedMessageCut, SourceUnknown
+from haidang.sources.model import REASON_TITLES, declared_sources
+from haidang.sources.service import list_quarantine, list_unsettled_ids, replay_quarantined
+from haidang.sources.store import QuarantinedMessage
 
 C = TypeVar("C", bound=click.Command)
 
@@ -197,6 +204,14 @@ def web() -> None:
 def work() -> None:
     """Work until stopped."""
     _run_part(run_work)
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.command(help=_("Run the embedded MQTT broker, on this machine only."))
+@click.option("--port", default=1883, show_default=True, cls=SpokenOption, help=_("Its port."))
+def broker(port: int) -> None:
+    """`haidang broker`."""
+    run_broker(port)
 
 
 @audience(Audience.ADMINISTRATOR)
@@ -605,6 +620,78 @@ def jobs_discard(job_id: int) -> None:
 
     asyncio.run(run())
     say(_("Deleted."))
+
+
+# -- quarantine ------------------------------------------------------------------------------
+
+
+@audience(Audience.OFFICER)
+@haidang.group(help=_("Look into the quarantine: what sources sent that could not enter."))
+def quarantine() -> None:
+    """Messages that were refused, with their payload and reason."""
+
+
+@audience(Audience.OFFICER)
+@quarantine.command("list", help=_("List quarantined messages, newest first, with their reasons."))
+@click.option("--source", "source_id", cls=SpokenOption, help=_("Only those of this source."))
+@click.option("--reason", cls=SpokenOption, help=_("Only those with this reason."))
+@click.option("--all", "settled", is_flag=True, cls=SpokenOption, help=_("Also those that were settled."))
+@click.option("--most", default=50, show_default=True, cls=SpokenOption, help=_("How many at most."))
+def quarantine_list(source_id: str | None, reason: str | None, *, settled: bool, most: int) -> None:
+    """Two lines a message: where and why, and the beginning of what it was."""
+
+    async def run() -> list[QuarantinedMessage]:
+        async with _transaction() as connection:
+            return await list_quarantine(
+                operator(), connection, source_id=source_id, reason=reason, settled=settled, most=most
+            )
+
+    for one in asyncio.run(run()):
+        title = REASON_TITLES.get(one.reason)
+        why = f"{one.reason}: {translate(title)}" if title else one.reason
+        mark = "✓ " if one.settled_at else ""
+        click.echo(
+            f"{mark}{one.quarantine_id}  {moment_text(one.last_received_at)}  ×{one.times}  "
+            f"{one.topic}  {why} ({one.detail})"
+        )
+        click.echo(f"    {one.payload_bytes} B  {one.payload[:100]!r}")
+
+
+@audience(Audience.OFFICER)
+@quarantine.command("replay", help=_("Judge the quarantined message ID again, or all of them without ID."))
+@click.argument("quarantine_id", metavar="[ID]", required=False, type=click.UUID)
+@click.option("--source", "source_id", cls=SpokenOption, help=_("Only those of this source."))
+@click.option("--reason", cls=SpokenOption, help=_("Only those with this reason."))
+def quarantine_replay(quarantine_id: UUID | None, source_id: str | None, reason: str | None) -> None:
+    """Let in what may enter now, by today's declarations."""
+
+    async def run() -> tuple[int, int]:
+        declared = declared_sources(installed_packs())
+        settled = refused = 0
+        async with _transaction() as connection:
+            wanted = (
+                [quarantine_id]
+                if quarantine_id
+                else await list_unsettled_ids(operator(), connection, source_id=source_id, reason=reason)
+            )
+            for one in wanted:
+                try:
+                    async with connection.transaction():
+                        replayed = await replay_quarantined(
+                            operator(), connection, declared, one, now=_CLOCK.now()
+                        )
+                except (QuarantinedMessageCut, SourceUnknown) as impossible:
+                    if quarantine_id:
+                        raise
+                    click.echo(_translations().translate_error(impossible, _locale()), err=True)
+                    refused += 1
+                else:
+                    settled += replayed.settled
+                    refused += replayed.still_refused
+        return settled, refused
+
+    settled, refused = asyncio.run(run())
+    say(_("{settled} settled, {refused} still refused."), settled=settled, refused=refused)
 
 
 def _given(text: str) -> str:

@@ -84,15 +84,15 @@ def everyone() -> list[Played]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play until told to stop; the exit status says whether the platform took us."""
     parser = argparse.ArgumentParser(prog="python -m haidang.demo", description=__doc__)
-    parser.add_argument("--url", default=os.environ.get("HAIDANG_DEMO_URL", "http://127.0.0.1:8000"))
-    parser.add_argument("--mqtt", default=os.environ.get("HAIDANG_DEMO_MQTT", "mqtt://127.0.0.1:1883"))
+    parser.add_argument("--url", default=os.environ.get("HAIDANG_URL", "http://127.0.0.1:8000"))
+    parser.add_argument("--mqtt", default=os.environ.get("HAIDANG_MQTT_URL", "mqtt://127.0.0.1:1883"))
     parser.add_argument("--days", type=float, default=float(os.environ.get("HAIDANG_DEMO_DAYS", "30")))
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="demo: %(message)s")
     stop = threading.Event()
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda *_: stop.set())
-    platform = Platform(chosen.url, os.environ.get("HAIDANG_DEMO_TOKEN"))
+    platform = Platform(chosen.url, os.environ.get("HAIDANG_DEMO_TOKEN") or os.environ.get("HAIDANG_TOKEN"))
     while not platform.is_ready():
         if stop.wait(0.2):
             return 0

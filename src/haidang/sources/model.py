@@ -68,6 +68,27 @@ class Reason(StrEnum):
     NOT_STORABLE = "not-storable"
 
 
+REASON_TITLES: Mapping[str, str] = {
+    Reason.PAYLOAD_TOO_LARGE: "The message is too large to be read",
+    Reason.DECODER_FAILED: "The decoder of this source failed",
+    Reason.NOTHING_READ: "The message holds no reading",
+    Reason.NO_SOURCE: "No source is declared for this topic",
+    Reason.REJECTED: "The decoder rejected the message",
+    Reason.ENTITY_TYPE_UNKNOWN: "The message speaks of a type that the source is not declared for",
+    Reason.ENTITY_ID_MALFORMED: "The id of the thing is not a URN",
+    Reason.OBSERVED_IN_FUTURE: "The time of observation is in the future: check the device's clock",
+    Reason.OBSERVED_TOO_LONG_AGO: "The time of observation is years ago: check the device's clock",
+    Reason.ATTRIBUTE_UNKNOWN: "The type has no such attribute",
+    Reason.ATTRIBUTE_DERIVED: "The platform computes this attribute itself",
+    Reason.VALUE_OF_WRONG_KIND: "The value is of the wrong kind",
+    Reason.UNIT_UNKNOWN: "The unit is not known",
+    Reason.UNIT_MISSING: "The unit is missing",
+    Reason.UNIT_DIFFERS: "The unit measures something else",
+    Reason.NOT_STORABLE: "The message could not be stored",
+}
+"""What people read for each reason; a decoder's own reasons show as their code."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeclaredSource:
     """A source with the type of what it speaks of; `decoder_version` is the version of its pack."""
