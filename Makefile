@@ -39,7 +39,7 @@ fmt: ## Định dạng mã nguồn · format the code
 
 bench: ## Đo hiệu năng · measure performance (BENCH=bench/http.py for one)
 	@$(PYTHON) tools/prepare.py dev
-	@set -e; for bench in bench/machine.py $(or $(BENCH),$(filter-out bench/machine.py bench/soak.py,$(sort $(wildcard bench/[a-z]*.py)))); do \
+	@set -e; for bench in bench/machine.py $(or $(BENCH),$(filter-out bench/machine.py bench/measure.py bench/soak.py,$(sort $(wildcard bench/[a-z]*.py)))); do \
 	  echo; echo "== $$bench"; $(BIN)/python $$bench; done
 
 soak: ## Chạy tải dài giờ · run under load for hours (HOURS=1)
