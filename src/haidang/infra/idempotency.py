@@ -6,6 +6,7 @@ decides between requests that arrive together. A write that failed leaves no rec
 repeated under the same key.
 """
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -13,9 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import asyncpg
-
-from haidang.infra.database import Connection, Pool, reading, transaction
+from haidang.infra.database import Connection, Pool, transaction
 from haidang.infra.queries import load_queries
 from haidang.kernel.actors import Actor
 from haidang.kernel.errors import Conflict, Invalid
@@ -24,7 +23,7 @@ from haidang.kernel.instants import Instant
 KEPT_FOR = timedelta(hours=24)
 """How long a client may repeat a request and get the same answer."""
 
-_WAIT = "5s"  # for another request that is using the key just now
+_WAIT_S = 5.0  # for another request that is using the key just now
 _KEPT_HEADERS = frozenset(
     {"content-type", "content-language", "content-location", "etag", "link", "location"}
 )
@@ -134,28 +133,27 @@ async def claim_key(
     Waits a few seconds for another transaction that has it, then raises IdempotencyKeyInUse:
     this transaction is then lost. Raises IdempotencyKeyReused for another content.
     """
-    before = await connection.fetchval("SELECT current_setting('lock_timeout')")
-    await connection.execute("SELECT set_config('lock_timeout', $1, true)", _WAIT)
+    claim = {
+        "tenant": actor.tenant,
+        "actor_id": actor.actor_id,
+        "route": request.route,
+        "key": request.key,
+        "fingerprint": request.fingerprint,
+        "created_at": now,
+        "expires_at": now + KEPT_FOR,
+    }
     try:
-        claimed = await _queries.claim_idempotency_key(
-            connection,
-            tenant=actor.tenant,
-            actor_id=actor.actor_id,
-            route=request.route,
-            key=request.key,
-            fingerprint=request.fingerprint,
-            created_at=now,
-            expires_at=now + KEPT_FOR,
-        )
-    except asyncpg.LockNotAvailableError:
-        raise IdempotencyKeyInUse(key=request.key) from None
-    await connection.execute("SELECT set_config('lock_timeout', $1, true)", before)
-    if claimed is not None:
-        return None
-    found = await find_receipt(connection, actor, request, now=now)
-    if found is None:  # it expired between two statements
-        raise IdempotencyKeyInUse(key=request.key)
-    return found
+        async with asyncio.timeout(_WAIT_S):
+            if await _queries.claim_idempotency_key(connection, **claim) is not None:
+                return None
+            found = await find_receipt(connection, actor, request, now=now)
+            if found is not None:
+                return found
+            if await _queries.claim_expired_idempotency_key(connection, **claim) is not None:
+                return None
+    except TimeoutError:
+        pass
+    raise IdempotencyKeyInUse(key=request.key)
 
 
 async def keep_receipt(
@@ -201,10 +199,6 @@ async def answer_once(
     A request that was answered before gets that answer; one that arrives while the first is
     being carried out waits for it. When `write` raises, nothing is kept.
     """
-    async with reading(pool) as connection:
-        found = await find_receipt(connection, actor, request, now=now)
-    if found is not None:
-        return found
     async with transaction(pool) as connection:
         found = await claim_key(connection, actor, request, now=now)
         if found is not None:

@@ -1,13 +1,18 @@
 -- name: claim_idempotency_key(tenant, actor_id, route, key, fingerprint, created_at, expires_at)$
--- The key, if this transaction has it to itself; waits for another one that is using it.
-INSERT INTO infra.idempotency_receipt AS kept
-       (tenant, actor_id, route, key, fingerprint, created_at, expires_at)
+-- The key, if nobody has it; waits for another transaction that is using it.
+INSERT INTO infra.idempotency_receipt (tenant, actor_id, route, key, fingerprint, created_at, expires_at)
 VALUES (:tenant, :actor_id, :route, :key, :fingerprint, :created_at, :expires_at)
-    ON CONFLICT ON CONSTRAINT idempotency_receipt_pkey DO UPDATE
-   SET fingerprint = excluded.fingerprint, status = NULL, headers = NULL, body = NULL,
-       created_at = excluded.created_at, expires_at = excluded.expires_at
- WHERE kept.expires_at <= excluded.created_at
-RETURNING kept.key;
+    ON CONFLICT ON CONSTRAINT idempotency_receipt_pkey DO NOTHING
+RETURNING key;
+
+-- name: claim_expired_idempotency_key(tenant, actor_id, route, key, fingerprint, created_at, expires_at)$
+-- The key of a receipt that may no longer be repeated, as a new one.
+UPDATE infra.idempotency_receipt
+   SET fingerprint = :fingerprint, status = NULL, headers = NULL, body = NULL,
+       created_at = :created_at, expires_at = :expires_at
+ WHERE tenant = :tenant AND actor_id = :actor_id AND route = :route AND key = :key
+   AND expires_at <= :created_at
+RETURNING key;
 
 -- name: idempotency_receipt_of(tenant, actor_id, route, key, now)^
 -- What was answered to this key, while it may still be repeated.
