@@ -215,8 +215,7 @@ def number_text(value: float | None, digits: int | None, locale: str) -> str:
         return "–"
     exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if digits is not None:
-        with localcontext() as context:
-            context.prec = 400  # the widest float has 309 digits before the point
+        with localcontext(prec=400):  # the widest float has 309 digits before the point
             exact = exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
     elif exact == exact.to_integral_value():
         exact = exact.to_integral_value()
