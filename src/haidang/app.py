@@ -1,22 +1,37 @@
-"""The composition root: reads settings, wires rooms, runs one part of the platform; no logic."""
+"""The composition root: reads settings, loads packs, wires rooms, runs one part of the platform; no logic."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
-import msgspec
-
-from haidang.infra.consumers import ConsumerRunner
-from haidang.infra.database import Pool, open_pool
+from haidang.context import upkeep as context_upkeep
+from haidang.context.service import prepare_days, register_entity_types
+from haidang.context.writer import GroupedWriter
+from haidang.infra import upkeep as infra_upkeep
+from haidang.infra.consumers import Consumer, ConsumerRunner
+from haidang.infra.database import Pool, open_pool, transaction
 from haidang.infra.events import Sequencer
 from haidang.infra.health import HealthChecks, database_reachable, migrations_current
-from haidang.infra.jobs import JobRunner
+from haidang.infra.jobs import Job, JobRunner
+from haidang.infra.mqtt import read_mqtt_url
 from haidang.infra.processes import stop_on_signals
 from haidang.infra.serving import serve_application
 from haidang.infra.settings import Settings
-from haidang.infra.telemetry import configure_logging
-from haidang.kernel.instants import SystemClock
+from haidang.infra.telemetry import configure_logging, configure_tracing, measure_process
+from haidang.infra.templates import Templates
+from haidang.infra.translations import Translations
+from haidang.kernel.actors import part
+from haidang.kernel.errors import Invalid
+from haidang.kernel.instants import Clock, SystemClock
+from haidang.sdk.loading import installed_packs, pack_folder
+from haidang.sdk.model import Pack
+from haidang.sources.freshness import FreshnessWatch
+from haidang.sources.intake import MqttIntake
+from haidang.sources.model import declared_sources
+from haidang.web.api.ngsi_ld.asgi import NgsiLdApplication
+from haidang.web.asgi import build_application
+from haidang.web.shared.house import House
 
 
 def program_version() -> str:
@@ -27,60 +42,119 @@ def program_version() -> str:
         return "checkout"
 
 
+class BrokerNotNamed(Invalid):
+    """The intake needs the address of an MQTT broker: set HAIDANG_MQTT_URL."""
+
+
 def run_web(settings: Settings) -> None:
-    """Serve the faces until SIGTERM."""
-    asyncio.run(_run("web", settings, _serve))
+    """Serve the faces until SIGTERM; what was submitted by then is written before the pool closes."""
+
+    async def serve(stop: asyncio.Event) -> None:
+        clock, packs = SystemClock(), installed_packs()
+        async with _pool(settings, "web") as pool, _writing(GroupedWriter(pool, clock)) as writer:
+            async with transaction(pool) as connection:
+                await register_entity_types(part("web"), connection, packs)
+            house = build_house(settings, clock, packs, pool, writer)
+            await serve_application(build_application(house), settings, stop)
+
+    _run("web", settings, serve)
+
+
+def build_house(
+    settings: Settings, clock: Clock, packs: Sequence[Pack], pool: Pool, writer: GroupedWriter
+) -> House:
+    """What the faces are made from, wired."""
+    translations = Translations.load()
+    health = HealthChecks("web", program_version(), clock)
+    health.need("database", database_reachable(pool))
+    health.need("migrations", migrations_current(pool))
+    return House(
+        settings=settings,
+        clock=clock,
+        packs=packs,
+        translations=translations,
+        templates=Templates(translations, packs={pack.pack_id: pack_folder(pack.pack_id) for pack in packs}),
+        pool=pool,
+        health=health,
+        ngsi_ld=NgsiLdApplication(pool, writer, clock, packs=packs, body_limit=settings.body_limit_bytes),
+    )
 
 
 def run_work(settings: Settings) -> None:
-    """Order events, feed consumers and do jobs until SIGTERM."""
-    asyncio.run(_run("work", settings, _work))
+    """Order events, feed consumers, do jobs and watch for silence until SIGTERM."""
+
+    async def work(stop: asyncio.Event) -> None:
+        clock, packs = SystemClock(), installed_packs()
+        async with _pool(settings, "work") as pool, asyncio.TaskGroup() as tasks:
+            async with transaction(pool) as connection:
+                await prepare_days(part("work"), connection, now=clock.now())
+            tasks.create_task(Sequencer(pool).run(stop))
+            tasks.create_task(ConsumerRunner(pool, clock, consumers_of(packs)).run(stop))
+            tasks.create_task(JobRunner(pool, clock, jobs_of(clock)).run(stop))
+            tasks.create_task(FreshnessWatch(pool, clock, declared_sources(packs)).run(stop))
+
+    _run("work", settings, work)
 
 
 def run_intake(settings: Settings) -> None:
-    """Take in what sources send until SIGTERM."""
-    asyncio.run(_run("intake", settings, _take_in))
+    """Take in what sources send until SIGTERM; raises BrokerNotNamed without a broker to listen to."""
+    if settings.mqtt_url is None:
+        raise BrokerNotNamed
+    address = read_mqtt_url(settings.mqtt_url)
+
+    async def take_in(stop: asyncio.Event) -> None:
+        async with _pool(settings, "intake") as pool:
+            await MqttIntake(pool, SystemClock(), declared_sources(installed_packs()), address).run(stop)
+
+    _run("intake", settings, take_in)
 
 
-async def _run(
-    part: str, settings: Settings, run: Callable[[Pool, Settings, asyncio.Event], Awaitable[None]]
-) -> None:
-    configure_logging(settings, part)
-    stop = stop_on_signals()
-    pool = await open_pool(settings.database_url or "", largest=settings.database_pool, name=part)
+def consumers_of(packs: Sequence[Pack]) -> tuple[Consumer, ...]:
+    """Every consumer of the event log."""
+    del packs
+    return ()
+
+
+def jobs_of(clock: Clock) -> tuple[Job, ...]:
+    """Every job that can be enqueued or stands in the timetable."""
+    return (*infra_upkeep.upkeep_jobs(clock), *context_upkeep.upkeep_jobs(clock))
+
+
+def _run(name: str, settings: Settings, work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """One part in its own process: logs, metrics and traces first, then the work until a signal."""
+    configure_logging(settings, name)
+    end_tracing = configure_tracing(settings.otlp_endpoint, name)
+    measure_process(name)
+
+    async def until_told() -> None:
+        await work(stop_on_signals())
+
     try:
-        await run(pool, settings, stop)
+        asyncio.run(until_told())
+    finally:
+        end_tracing()
+
+
+@asynccontextmanager
+async def _writing(writer: GroupedWriter) -> AsyncIterator[GroupedWriter]:
+    stop = asyncio.Event()
+    flushing = asyncio.create_task(writer.run(stop))
+    try:
+        yield writer
+    finally:
+        stop.set()
+        await flushing
+
+
+@asynccontextmanager
+async def _pool(settings: Settings, name: str) -> AsyncIterator[Pool]:
+    pool = await open_pool(
+        settings.database_url or "",
+        largest=settings.database_pool,
+        statement_timeout_s=settings.statement_timeout_s,
+        name=name,
+    )
+    try:
+        yield pool
     finally:
         await pool.close()
-
-
-async def _serve(pool: Pool, settings: Settings, stop: asyncio.Event) -> None:
-    checks = HealthChecks("web", program_version(), SystemClock())
-    checks.need("database", database_reachable(pool))
-    checks.need("migrations", migrations_current(pool))
-
-    async def application(scope: Any, _receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
-        readiness = await checks.readiness()
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200 if readiness.ready else 503,
-                "headers": [(b"content-type", b"application/json")],
-            }
-        )
-        await send({"type": "http.response.body", "body": msgspec.json.encode(readiness)})
-
-    await serve_application(application, settings, stop)
-
-
-async def _work(pool: Pool, _settings: Settings, stop: asyncio.Event) -> None:
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(Sequencer(pool).run(stop))
-        tasks.create_task(ConsumerRunner(pool, SystemClock(), ()).run(stop))
-        tasks.create_task(JobRunner(pool, SystemClock(), ()).run(stop))
-
-
-async def _take_in(_pool: Pool, _settings: Settings, stop: asyncio.Event) -> None:
-    await stop.wait()
