@@ -182,18 +182,24 @@ class ConsumerRunner:
             while not stop.is_set():
                 try:
                     async with self._pool.acquire() as connection:
-                        lost = Bell(stop)
-                        connection.add_termination_listener(lost.ring)
-                        await connection.add_listener(POSITIONED, self._ring_all)
+                        lost = asyncio.Event()
+
+                        def lose(*_: object, lost: asyncio.Event = lost) -> None:
+                            lost.set()
+                            bell.ring()
+
                         try:
+                            connection.add_termination_listener(lose)
+                            await connection.add_listener(POSITIONED, self._ring_all)
+                            # Whatever came while nobody listened.
                             self._ring_all()
                             failures = 0
-                            while not stop.is_set() and not connection.is_closed():
-                                await lost.wait(60)
+                            while not stop.is_set() and not lost.is_set():
+                                bell.quieten()
+                                await bell.wait(60)
                         finally:
-                            await lost.close()
-                            if not connection.is_closed():
-                                connection.remove_termination_listener(lost.ring)
+                            with contextlib.suppress(*TRANSIENT):
+                                connection.remove_termination_listener(lose)
                                 await connection.remove_listener(POSITIONED, self._ring_all)
                 except TRANSIENT as trouble:
                     failures += 1

@@ -265,15 +265,19 @@ class Sequencer:
                 return
         self.leads = True
         log.info("sequencer_leads")
-        await connection.add_listener(PUBLISHED, bell.ring)
         try:
+            # A connection that is lost rings too: the next step finds out and stands for election anew.
+            connection.add_termination_listener(bell.ring)
+            await connection.add_listener(PUBLISHED, bell.ring)
             while not stop.is_set():
                 bell.quieten()
                 await assign_positions(connection)
                 await bell.wait(self._poll_s)
         finally:
             self.leads = False
-            if not connection.is_closed():
+            # A lost connection has lost its lock as well.
+            with contextlib.suppress(*TRANSIENT):
+                connection.remove_termination_listener(bell.ring)
                 await connection.remove_listener(PUBLISHED, bell.ring)
                 await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCK_ROOM, SEQUENCER_LOCK)
 
