@@ -1,5 +1,6 @@
 """Units: every code converts exactly, and what cannot be converted is refused."""
 
+from fractions import Fraction
 from math import inf, isclose, nan
 
 import pytest
@@ -61,7 +62,7 @@ def test_parts_per_billion_are_never_silently_micrograms() -> None:
         convert(40.0, "61", "GQ")
 
 
-@pytest.mark.parametrize("value", [nan, inf, -inf])
+@pytest.mark.parametrize("value", [nan, inf, -inf, 10**400])
 def test_what_is_no_number_is_not_converted(value: float) -> None:
     with pytest.raises(NumberNotFinite):
         convert(value, "GP", "GQ")
@@ -92,6 +93,20 @@ def test_there_and_back_again(value: float, from_code: str, to_code: str) -> Non
     back = convert(there, to_code, from_code)
     # One rounding each way, where an offset (temperature) may be as large as the value.
     assert isclose(back, value, rel_tol=1e-12, abs_tol=1e-10)
+
+
+@given(st.floats(-1e300, 1e300), CODES, CODES)
+def test_a_conversion_is_exact_arithmetic_rounded_once(value: float, from_code: str, to_code: str) -> None:
+    given_unit, wanted = unit_of(from_code), unit_of(to_code)
+    assume(given_unit.dimension == wanted.dimension)
+    in_first = Fraction(repr(value)) * given_unit.factor + given_unit.offset
+    exact = float((in_first - wanted.offset) / wanted.factor)
+    assert convert(value, from_code, to_code) == (value if from_code == to_code else exact)
+
+
+def test_a_result_that_no_float_can_hold_is_refused() -> None:
+    with pytest.raises(NumberNotFinite):
+        convert(1e308, "KGM", "GRM")
 
 
 @given(CODES, CODES)

@@ -4,9 +4,9 @@ Only structure is judged here (RFC 7946; NGSI-LD leaves out GeometryCollection).
 what is for those who have the shapes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf
 from typing import Any, TypeAlias
 
 from haidang.kernel.errors import Invalid
@@ -81,8 +81,7 @@ class Box:
 
 def check_geometry(geometry: Any) -> None:
     """Refuse what is not a well-formed GeoJSON geometry on Earth, and say where it is wrong."""
-    for _ in _positions(geometry):
-        pass
+    box_of(geometry)
 
 
 def box_of(geometry: Any) -> Box:
@@ -90,14 +89,6 @@ def box_of(geometry: Any) -> Box:
 
     A geometry across the 180th meridian is to be cut there (RFC 7946, 3.1.9); none is here.
     """
-    positions = list(_positions(geometry))
-    longitudes = [longitude for longitude, _ in positions]
-    latitudes = [latitude for _, latitude in positions]
-    return Box(min(longitudes), min(latitudes), max(longitudes), max(latitudes))
-
-
-def _positions(geometry: Any) -> Iterator[Position]:
-    """Every position of a geometry; raises at the first thing that is wrong."""
     if not isinstance(geometry, Mapping):
         raise GeometryMalformed
     kind = geometry.get("type")
@@ -105,39 +96,61 @@ def _positions(geometry: Any) -> Iterator[Position]:
         raise GeometryMalformed
     if kind not in _DEPTHS:
         raise GeometryTypeUnknown(type=kind)
-    yield from _walk(geometry["coordinates"], kind, _DEPTHS[kind], "coordinates")
+    coordinates = geometry["coordinates"]
+    if kind == "Point":
+        longitude, latitude = _position(coordinates, "coordinates")
+        return Box(longitude, latitude, longitude, latitude)
+    return _box(coordinates, kind, _DEPTHS[kind], "coordinates")
 
 
-def _walk(coordinates: Any, kind: str, depth: int, path: str) -> Iterator[Position]:
-    if depth == 0:
-        yield _position(coordinates, path)
-        return
+def _box(coordinates: Any, kind: str, depth: int, path: str) -> Box:
+    """The box of lists of positions, `depth` deep; raises at the first thing that is wrong."""
     if not isinstance(coordinates, Sequence) or isinstance(coordinates, str) or not coordinates:
         raise CoordinatesMalformed(path=path, type=kind)
-    if depth == 1 and kind.endswith("LineString") and len(coordinates) < 2:
+    if depth == 1:
+        return _box_of_line(coordinates, kind, path)
+    boxes = [_box(part, kind, depth - 1, f"{path}[{place}]") for place, part in enumerate(coordinates)]
+    return Box(
+        min(box.west for box in boxes),
+        min(box.south for box in boxes),
+        max(box.east for box in boxes),
+        max(box.north for box in boxes),
+    )
+
+
+def _box_of_line(line: Sequence[Any], kind: str, path: str) -> Box:
+    """The box of one list of positions: points, a line, or a ring."""
+    if kind.endswith("LineString") and len(line) < 2:
         raise LineTooShort(path=path)
-    if depth == 1 and kind.endswith("Polygon"):
-        if len(coordinates) < 4:
+    if kind.endswith("Polygon"):
+        if len(line) < 4:
             raise RingTooShort(path=path)
-        if coordinates[0] != coordinates[-1]:
+        if line[0] != line[-1]:
             raise RingOpen(path=path)
-    for place, part in enumerate(coordinates):
-        yield from _walk(part, kind, depth - 1, f"{path}[{place}]")
+    positions = [_position(part, path, place) for place, part in enumerate(line)]
+    longitudes = [longitude for longitude, _ in positions]
+    latitudes = [latitude for _, latitude in positions]
+    return Box(min(longitudes), min(latitudes), max(longitudes), max(latitudes))
 
 
-def _position(coordinates: Any, path: str) -> Position:
-    if (
-        not isinstance(coordinates, Sequence)
-        or isinstance(coordinates, str)
-        or len(coordinates) not in (2, 3)
-        or not all(_is_number(one) for one in coordinates)
-    ):
-        raise PositionMalformed(path=path)
+_NUMBERS = frozenset({float, int})
+
+
+def _position(coordinates: Any, path: str, place: int | None = None) -> Position:
+    """A position that was checked; its place in `path` is only spelt out when it is wrong."""
+    if type(coordinates) not in (list, tuple) or len(coordinates) not in (2, 3):
+        raise PositionMalformed(path=_at(path, place))
     longitude, latitude = coordinates[0], coordinates[1]
+    if type(longitude) not in _NUMBERS or type(latitude) not in _NUMBERS:
+        raise PositionMalformed(path=_at(path, place))
     if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
-        raise PositionOutsideEarth(path=path, longitude=longitude, latitude=latitude)
+        if not (abs(longitude) < inf and abs(latitude) < inf):
+            raise PositionMalformed(path=_at(path, place))
+        raise PositionOutsideEarth(path=_at(path, place), longitude=longitude, latitude=latitude)
+    if len(coordinates) == 3 and not (type(coordinates[2]) in _NUMBERS and abs(coordinates[2]) < inf):
+        raise PositionMalformed(path=_at(path, place))
     return longitude, latitude
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+def _at(path: str, place: int | None) -> str:
+    return path if place is None else f"{path}[{place}]"

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _ABBREVIATIONS = {
     "p": "phuong",
@@ -95,11 +96,12 @@ def _weights(word: str) -> tuple[str, str, str]:
     return "".join(primary), "".join(tones) or "0", "".join(cases)
 
 
-def _letters_and_tones(letter: str) -> list[str]:
+@lru_cache(maxsize=1024)
+def _letters_and_tones(letter: str) -> tuple[str, ...]:
     """A small letter as Vietnamese sees it: ệ is the letter ê and the tone nặng."""
     marks = unicodedata.normalize("NFD", letter)
     base = marks[0] + "".join(mark for mark in marks[1:] if mark in _LETTER_MARKS)
     found = [unicodedata.normalize("NFC", base)]
     found += [mark for mark in marks[1:] if mark in _TONES]
     found += [mark for mark in marks[1:] if not unicodedata.combining(mark)]
-    return found
+    return tuple(found)
