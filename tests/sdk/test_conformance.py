@@ -1,6 +1,7 @@
 """The pack test kit finds what it is for: each fault, put into a whole pack, is named."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import count
@@ -297,3 +298,18 @@ def test_hostile_payloads_hold_every_cut_and_are_the_same_every_time() -> None:
     assert payloads["twice in a row"] == example + example
     assert list(hostile_payloads(example)) == list(hostile_payloads(example))
     assert any(b'"level": null' in payload for payload in payloads.values())
+
+
+def decode_with_standard_json(message: Message) -> Iterator[Reading | Rejected]:
+    try:
+        json.loads(message.payload)
+    except json.JSONDecodeError as error:
+        yield Rejected("unreadable", str(error))
+        return
+    yield from gauges.decode(message)
+
+
+def test_payloads_that_only_the_standard_reader_trips_over_are_sent_too(folder: Path) -> None:
+    told = faults(changed("sources", decode=decode_with_standard_json), folder)
+    assert any("raised ValueError: Exceeds the limit" in fault for fault in told)
+    assert any("raised RecursionError" in fault for fault in told)

@@ -7,10 +7,26 @@ from contextlib import suppress
 from typing import Any
 
 _GARBAGE_PAYLOADS = 200
-_DEEP = "\x1bdeep"
-"""Stands for lists in lists in lists, deeper than Python's own JSON can write."""
-_DEPTH = 50_000
-_ODD: Sequence[Any] = (None, True, "", "x", -1, 1e308, [], {}, [[]], {"": ""}, "2026-02-30", "\ud800", _DEEP)
+_DEEP, _LONG = "\x1bdeep", "\x1blong"
+"""Stand for what Python's own JSON cannot write: lists in lists in lists, a number of 5,000 digits."""
+_WRITTEN = {_DEEP: b"[" * 50_000 + b"]" * 50_000, _LONG: b"9" * 5_000}
+_ODD: Sequence[Any] = (
+    None,
+    True,
+    "",
+    "x",
+    -1,
+    1e308,
+    10**400,
+    [],
+    {},
+    [[]],
+    {"": ""},
+    "2026-02-30",
+    "\ud800",
+    _DEEP,
+    _LONG,
+)
 
 
 def hostile_payloads(example: bytes) -> Iterator[tuple[str, bytes]]:
@@ -49,7 +65,9 @@ def hostile_payloads(example: bytes) -> Iterator[tuple[str, bytes]]:
         whole = json.loads(example)
         for place, changed in _with_odd_parts(whole):
             payload = json.dumps(changed).encode("utf-8")
-            yield place, payload.replace(json.dumps(_DEEP).encode(), b"[" * _DEPTH + b"]" * _DEPTH)
+            for marker, written in _WRITTEN.items():
+                payload = payload.replace(json.dumps(marker).encode(), written)
+            yield place, payload
 
 
 def _with_odd_parts(whole: Any, path: str = "$") -> Iterator[tuple[str, Any]]:
