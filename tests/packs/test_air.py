@@ -90,6 +90,7 @@ def test_flags_and_gaps_are_kept_for_whoever_judges_them() -> None:
         ({"pm25": "12"}, "not-a-number"),
         ({"pm25": True}, "not-a-number"),
         ({"pm25": [12]}, "not-a-number"),
+        ({"pm25": 10**400}, "not-a-number"),
         ({"pm25": {"value": 12, "unit": 5}}, "unit-unreadable"),
         ({"pm25": {"value": 12, "quality": "Valid?"}}, "quality-unknown"),
         ({"pm25": {"value": 12, "quality": ["valid"]}}, "quality-unknown"),

@@ -1,5 +1,6 @@
 """Air quality: the entity type of the Smart Data Models and the stations that report by MQTT."""
 
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -27,6 +28,7 @@ COMMON = "https://smartdatamodels.org/"
 OWN = "urn:haidang:term:"
 NO_VALUE = (-9999.0, -999.0)
 """What stations and their loggers send for "no value"."""
+LARGEST = sys.float_info.max
 
 
 def _concentration(name: str, label: str, most: float) -> Attribute:
@@ -236,8 +238,8 @@ def _measured(values: dict[str, Any]) -> Iterator[AttributeReading | Rejected]:
             continue
         if number is None:
             yield AttributeReading(name, None, unit, Quality.MISSING)
-        elif isinstance(number, bool) or not isinstance(number, int | float):
-            yield Rejected("not-a-number", f"{name}: {number!r}")
+        elif isinstance(number, bool) or not isinstance(number, int | float) or abs(number) > LARGEST:
+            yield Rejected("not-a-number", f"{name}: {str(number)[:100]}")
         else:
             if name == "windDirection" and 180 < number <= 360:
                 number -= 360  # stations count from 0 to 360, the model from -180 to 180
