@@ -11,6 +11,7 @@ from haidang.infra.settings import Settings
 from haidang.infra.tokens import issue_token
 from haidang.kernel.actors import Audience, part
 from haidang.packs.environment.pack import PACK
+from haidang.web.api.ngsi_ld.routes import ROUTES
 from haidang.web.asgi import build_application, build_portal
 from haidang.web.shared.audiences import audiences_of, guard_audience
 from haidang.web.shared.dispatch import Dispatcher
@@ -64,8 +65,9 @@ async def test_names_of_this_machine_are_ours(web: Client, host: str) -> None:
 async def test_a_name_that_was_made_to_point_here_is_turned_away(web: Client, host: str) -> None:
     for path in ("/", "/ngsi-ld/v1/entities"):
         reply = await web.get(path, ("host", host))
-        assert reply.status == 421
-        assert reply.json["type"] == "urn:haidang:problem:host-not-ours"
+        assert reply.status in {400, 421}
+        assert "actor" not in reply.text
+    assert (await web.get("/", ("host", host))).json["type"] == "urn:haidang:problem:host-not-ours"
 
 
 async def test_paths_reach_the_ngsi_ld_face_as_they_were_sent(web: Client) -> None:
@@ -129,7 +131,7 @@ async def test_an_answer_that_does_not_come_is_given_up(house: House) -> None:
     client = Client(Dispatcher(parked, sleeping, Frame(parked), patience_s=0.05))
     reply = await client.get("/ngsi-ld/v1/entities")
     assert reply.status == 503
-    assert reply.json["type"] == "urn:haidang:problem:request-took-too-long"
+    assert reply.json["type"] == "urn:haidang:problem:request-took-too-long"  # no form of the standard given
     page = await client.page("/")
     assert page.status == 503
     assert "115" in page.text
@@ -212,6 +214,22 @@ async def test_a_page_that_is_not_for_you_does_not_exist(house: House, audience:
         reply = await client.page(path)
         assert reply.status == 404, path
     assert "/khong-khi" not in (await client.page("/")).text.split("<main")[1]
+
+
+async def test_what_the_door_refuses_is_said_to_machines_in_the_standards_form(web: Client) -> None:
+    huge = [("content-length", "99999999999")]
+    reply = await web.ask("POST", "/ngsi-ld/v1/entities", headers=huge, chunks=())
+    assert reply.status == 413
+    assert reply.header("content-type") == "application/json"
+    assert reply.json["type"] == "https://uri.etsi.org/ngsi-ld/errors/InvalidRequest"
+
+
+def test_every_route_of_the_ngsi_ld_face_says_whom_it_is_for() -> None:
+    assert all(isinstance(route.audience, Audience) for route in ROUTES)
+    assert {route.audience for route in ROUTES if route.method != "GET"} <= {
+        Audience.MACHINE,
+        Audience.PUBLIC,
+    }
 
 
 def test_every_route_says_whom_it_is_for(house: House) -> None:

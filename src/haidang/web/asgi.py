@@ -8,6 +8,7 @@ from litestar.types import ASGIApp
 
 from haidang.infra.translations import LOCALES
 from haidang.kernel.actors import Audience
+from haidang.web.api.ngsi_ld.problems import answer_of
 from haidang.web.portal.home import home_route
 from haidang.web.portal.pages import PackPages
 from haidang.web.shared.audiences import audiences_of, guard_audience
@@ -26,7 +27,7 @@ def build_application(house: House) -> Dispatcher:
     frame = Frame(house)
     portal = build_portal(house, frame)
     audiences_of(portal)
-    return Dispatcher(house, portal, frame)  # type: ignore[arg-type]  # Litestar's scopes are TypedDicts
+    return Dispatcher(house, portal, frame, answer_machines=answer_of)  # type: ignore[arg-type]  # Litestar's scopes are TypedDicts
 
 
 def build_portal(house: House, frame: Frame) -> Litestar:

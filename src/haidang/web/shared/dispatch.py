@@ -7,7 +7,7 @@ traces what passed. It holds no page and no rule of the city. See ADR 0032.
 
 import asyncio
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape
@@ -71,11 +71,19 @@ class Dispatcher:
     """A raw ASGI 3 application in front of the framework and of the NGSI-LD face."""
 
     def __init__(
-        self, house: House, portal: AsgiApplication, frame: Frame, *, patience_s: float = PATIENCE_S
+        self,
+        house: House,
+        portal: AsgiApplication,
+        frame: Frame,
+        *,
+        answer_machines: Callable[[HaidangError], Answer] | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
+        """`answer_machines` says an error in the form of the NGSI-LD standard; RFC 9457 without it."""
         self._house = house
         self._portal = portal
         self._frame = frame
+        self._answer_machines = answer_machines
         self._patience_s = patience_s
         self._loopback = answers_for("localhost", house.settings.host) and not answers_for(
             "example.vn", house.settings.host
@@ -247,6 +255,8 @@ class Dispatcher:
                     ((b"content-type", b"text/html; charset=utf-8"), *problem.headers),
                     text.encode(),
                 )
+        if passage.face == "ngsi-ld" and self._answer_machines is not None:
+            return self._answer_machines(error)
         locale = choose_locale(None, header_of(headers, b"accept-language"), default="en")
         problem = problem_of(error, self._house.translations, locale)
         return Answer(
