@@ -36,7 +36,7 @@ async def write(pool: Pool, writer: int) -> int:
         try:
             async with transaction(pool) as connection:
                 if early:
-                    await publish(connection, GAUGE, event)
+                    await publish(connection, GAUGE, event, event)
                 for pump in pumps:
                     await connection.execute(
                         "WITH new AS (UPDATE public.pump SET counter = counter + 1 WHERE pump = $1"
@@ -47,7 +47,7 @@ async def write(pool: Pool, writer: int) -> int:
                     )
                 if not early:
                     await publish(connection, GAUGE, event)
-                await publish(connection, GAUGE, event)
+                    await publish(connection, GAUGE, event)
                 if changed_its_mind:
                     raise Rollback  # noqa: TRY301  (a transaction is rolled back by raising)
         except Rollback:
