@@ -123,6 +123,7 @@ def test_a_value_keeps_its_flag_or_gets_one(
         (air(at=NOW + timedelta(minutes=6), pm25=pm25(1)), Reason.OBSERVED_IN_FUTURE),
         (air(at=datetime(1970, 1, 1, tzinfo=UTC), pm25=pm25(1)), Reason.OBSERVED_TOO_LONG_AGO),
         (air(pm25=pm25(1, "KGM")), Reason.UNIT_DIFFERS),
+        (air(pm25=pm25(1e308, "GP")), Reason.VALUE_OF_WRONG_KIND),
         (air(pm25=pm25(1, "µg")), Reason.UNIT_UNKNOWN),
         (air(pm25=pm25(1, None)), Reason.UNIT_MISSING),
         (air(pm25=pm25(1, "61")), Reason.UNIT_DIFFERS),  # ppb needs a gas and conditions
@@ -181,6 +182,7 @@ def test_a_decoder_says_its_own_reason_if_it_is_a_code() -> None:
         (AttributeReading("level", "3", "MTR"), Reason.VALUE_OF_WRONG_KIND),
         (AttributeReading("level", float("nan"), "MTR"), Reason.VALUE_OF_WRONG_KIND),
         (AttributeReading("level", float("inf"), "MTR"), Reason.VALUE_OF_WRONG_KIND),
+        (AttributeReading("level", 10**400, "MTR"), Reason.VALUE_OF_WRONG_KIND),
         (AttributeReading("location", "here"), Reason.VALUE_OF_WRONG_KIND),
         (AttributeReading("owner", 7), Reason.VALUE_OF_WRONG_KIND),
         (AttributeReading("score", 7, "MTR"), Reason.ATTRIBUTE_DERIVED),

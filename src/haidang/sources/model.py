@@ -5,8 +5,8 @@ reason, and the whole payload is kept beside the reasons. docs/reference/quarant
 table of reasons.
 """
 
-import math
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 from haidang.kernel.instants import Instant, format_instant
-from haidang.kernel.units import UnitsDiffer, UnitUnknown, convert
+from haidang.kernel.units import NumberNotFinite, UnitsDiffer, UnitUnknown, convert
 from haidang.sdk.model import (
     Attribute,
     AttributeKind,
@@ -35,6 +35,9 @@ LARGEST_PAYLOAD_BYTES = 1_000_000
 
 KEPT_OF_OVERSIZED_BYTES = 4_096
 """What is kept of a payload that is too large: enough to see what it was."""
+
+LARGEST_NUMBER = sys.float_info.max
+"""A device may write a number that no float can hold; nothing measured is so large."""
 
 FUTURE_TOLERANCE = timedelta(minutes=5)
 """How far a device's clock may run ahead of ours."""
@@ -284,7 +287,7 @@ def judge_value(attributes: Mapping[str, Attribute], given: AttributeReading) ->
 
 def _judge_number(attribute: Attribute, given: AttributeReading) -> AdmittedValue | Refusal:
     number = given.value
-    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+    if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) <= LARGEST_NUMBER:
         return _refusal(Reason.VALUE_OF_WRONG_KIND, f"{attribute.name}: {_shown(number)} is not a number")
     if number in attribute.sentinels:
         # Before the unit: a sentinel is a sign, not a quantity.
@@ -310,6 +313,8 @@ def _in_declared_unit(attribute: Attribute, number: float, unit: str | None) -> 
         return _refusal(Reason.UNIT_UNKNOWN, f"{attribute.name}: {unit}")
     except UnitsDiffer:
         return _refusal(Reason.UNIT_DIFFERS, f"{attribute.name}: {unit}, declared in {attribute.unit}")
+    except NumberNotFinite:
+        return _refusal(Reason.VALUE_OF_WRONG_KIND, f"{attribute.name}: {number:g} {unit} is too large")
 
 
 def _is_possible(attribute: Attribute, number: float) -> bool:
