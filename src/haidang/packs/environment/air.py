@@ -221,7 +221,7 @@ def decode_station(message: Message) -> Iterator[Reading | Rejected]:
 
 
 def _measured(values: dict[str, Any]) -> Iterator[AttributeReading | Rejected]:
-    """Each value as `{"value": …, "unit": …, "quality": …}`, or a bare number in the declared unit."""
+    """Each value as `{"value": …, "unit": …, "quality": …}`, or a bare number, which says no unit."""
     for name, sent in values.items():
         if name not in _MEASURED:
             yield Rejected("attribute-unknown", name)
