@@ -3,9 +3,18 @@
 import asyncio
 
 import msgspec
+import pytest
+from structlog.testing import capture_logs
 
 from haidang.infra.database import Pool
-from haidang.infra.health import HealthChecks, database_reachable, migrations_current
+from haidang.infra.health import (
+    HealthChecks,
+    connected,
+    consumers_going,
+    database_reachable,
+    migrations_current,
+)
+from haidang.infra.telemetry import metrics_page
 from haidang.kernel.errors import Unavailable
 from haidang.kernel.instants import SetClock
 
@@ -103,3 +112,50 @@ async def test_many_questions_are_one_check(clock: SetClock) -> None:
     checks.need("counted", count)
     await asyncio.gather(*(checks.readiness() for _ in range(50)))
     assert asked == 1
+
+
+async def test_a_held_consumer_is_noticed(pool: Pool, clock: SetClock) -> None:
+    checks = HealthChecks("work", "1.0", clock)
+    checks.need("consumers", consumers_going(pool), essential=False)
+    async with pool.acquire() as connection:
+        await connection.execute(
+            "INSERT INTO infra.event_consumer (consumer, listens_to, position) VALUES ('c', '{x}', 0)"
+        )
+        assert (await checks.readiness()).status == "ready"
+        await connection.execute(
+            "UPDATE infra.event_consumer SET held_at = now(), held_by = 'urn:x:y', held_reason = 'r'"
+        )
+    checks = HealthChecks("work", "1.0", clock)
+    checks.need("consumers", consumers_going(pool), essential=False)
+    answer = await checks.readiness()
+    assert answer.status == "degraded"
+    assert answer.checks[0].trouble == "consumers-held"
+
+
+async def test_a_part_that_nobody_asks_says_it_in_the_figures_and_once_in_the_log(
+    clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("haidang.infra.health._FRESH_S", 0.0)
+    there = True
+    checks = HealthChecks("intake", "1.0", clock)
+    checks.need("broker", connected("broker", lambda: there))
+    stop = asyncio.Event()
+    with capture_logs() as lines:
+        watching = asyncio.create_task(checks.watch(stop, every_s=0.01))
+        await asyncio.sleep(0.05)
+        assert ready_of("intake", "broker") == "1.0"
+        there = False
+        await asyncio.sleep(0.05)
+        assert ready_of("intake", "broker") == "0.0"
+        there = True
+        await asyncio.sleep(0.05)
+        stop.set()
+        await watching
+    said = [(line["event"], line["need"], line["trouble"]) for line in lines]
+    assert said == [("need-unmet", "broker", "not-connected"), ("need-met", "broker", None)]
+
+
+def ready_of(part: str, need: str) -> str:
+    page = metrics_page()[0].decode()
+    line = f'haidang_ready{{need="{need}",part="{part}"}} '
+    return next(found.removeprefix(line) for found in page.splitlines() if found.startswith(line))

@@ -5,6 +5,7 @@ A process that is alive and not ready is left alone; one that is not alive is re
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -13,10 +14,14 @@ import msgspec
 
 from haidang.infra.database import Pool, reading
 from haidang.infra.migrations import read_migrations
+from haidang.infra.telemetry import gauge, logger, measure_process
 from haidang.kernel.errors import HaidangError, Unavailable
 from haidang.kernel.instants import Clock, Instant
 
 Check: TypeAlias = Callable[[], Awaitable[None]]
+
+READY = gauge("ready", "1 where a part has what it needs.", ("part", "need"), over_processes="livemin")
+_log = logger("infra")
 
 _FRESH_S = 1.0  # however often it is asked, the database is not asked more than once a second
 
@@ -27,6 +32,14 @@ class CheckTookTooLong(Unavailable):
 
 class MigrationsOutstanding(Unavailable):
     """The database is not up to date: {outstanding} migrations are still to be applied."""
+
+
+class ConsumersHeld(Unavailable):
+    """{held} consumers of the event log are held; somebody has to look at them."""
+
+
+class NotConnected(Unavailable):
+    """{name} is not connected right now."""
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +125,24 @@ class HealthChecks:
             self._latest = (time.monotonic(), answer)
             return answer
 
+    async def watch(self, stop: asyncio.Event, *, every_s: float = 10.0) -> None:
+        """Until `stop`: say in the figures what this process has and uses, and in the log when that changes.
+
+        For parts that nobody can ask: a worker has no `/readyz`, but its figures are on any page.
+        """
+        before: dict[str, str | None] = {}
+        while not stop.is_set():
+            answer = await self.readiness()
+            for one in answer.checks:
+                READY.labels(self._part, one.name).set(one.ready)
+                if one.trouble != before.get(one.name):
+                    say = _log.info if one.ready else _log.warning
+                    say("need-met" if one.ready else "need-unmet", need=one.name, trouble=one.trouble)
+                before[one.name] = one.trouble
+            measure_process(self._part)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), every_s)
+
     async def _ask(self, one: _Named) -> CheckAnswer:
         trouble: str | None = None
         try:
@@ -145,5 +176,29 @@ def migrations_current(pool: Pool) -> Check:
             applied = {row["number"] for row in await connection.fetch("SELECT number FROM infra.migration")}
         if wanted - applied:
             raise MigrationsOutstanding(outstanding=len(wanted - applied))
+
+    return check
+
+
+def consumers_going(pool: Pool) -> Check:
+    """No consumer of the event log is held."""
+
+    async def check() -> None:
+        async with reading(pool) as connection:
+            held = await connection.fetchval(
+                "SELECT count(*) FROM infra.event_consumer WHERE held_at IS NOT NULL"
+            )
+        if held:
+            raise ConsumersHeld(held=held)
+
+    return check
+
+
+def connected(name: str, probe: Callable[[], bool]) -> Check:
+    """Something that knows by itself whether it is connected, such as the intake to its broker."""
+
+    async def check() -> None:
+        if not probe():
+            raise NotConnected(name=name)
 
     return check
