@@ -30,7 +30,6 @@ from haidang.context.model import (
     as_stored,
     check_entity_id,
     check_name,
-    check_observed_at,
     check_stored,
     moment_of,
     plain_number,
@@ -494,8 +493,6 @@ class _Draft:
         return None
 
     def _write(self, instance: AttributeInstance, *, late: str = "replace", absent: str = "record") -> None:
-        if instance.observed_at is not None:
-            check_observed_at(instance.name, instance.observed_at, self.now)
         self._place(instance.name, as_stored(instance), why=instance.why, late=late, absent=absent)
 
     def _place(
@@ -505,7 +502,7 @@ class _Draft:
         dataset_id = content.get("datasetId")
         present = self._instance(name, dataset_id)
         observed = "observedAt" in content
-        check_stored(name, content)
+        check_stored(name, content, self.now)
         number = plain_number(name, content)
         document = None if number is not None else storable(name, content)
         if present is not None and same_content(present, content):

@@ -255,9 +255,12 @@ def has_not_finite(value: Any) -> bool:
     return False
 
 
-def check_stored(name: str, content: Stored) -> None:
-    """Refuse names that are not URIs and geometries that are none, in an instance and below it."""
+def check_stored(name: str, content: Stored, now: Instant) -> None:
+    """Refuse wrong names, geometries and moments, in an instance and below it."""
     check_name(name)
+    observed_at = content.get("observedAt")
+    if observed_at is not None:
+        check_observed_at(name, parse_instant(observed_at), now)
     dataset_id = content.get("datasetId")
     if dataset_id is not None:
         check_name(dataset_id)
@@ -266,7 +269,7 @@ def check_stored(name: str, content: Stored) -> None:
     for member, value in content.items():
         if ":" in member and isinstance(value, list):
             for sub_attribute in value:
-                check_stored(member, sub_attribute)
+                check_stored(member, sub_attribute, now)
 
 
 def as_stored(instance: AttributeInstance) -> Stored:

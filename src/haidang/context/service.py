@@ -275,13 +275,14 @@ class Evolution:
 class TimeFrame:
     """Which moments: [since, upto) of observedAt, or of when instances were written or deleted.
 
-    `last_n` keeps the newest so many of each attribute and dataset.
+    `last_n` keeps the newest so many of each attribute and dataset, `most` the newest so many at all.
     """
 
     by: Literal["any", "observedAt", "createdAt", "modifiedAt", "deletedAt"] = "any"
     since: Instant | None = None
     upto: Instant | None = None
     last_n: int | None = None
+    most: int = MOST_INSTANCES
 
 
 async def temporal_evolution(
@@ -370,7 +371,7 @@ async def _evolutions(
             learned_since=EARLIEST if by_moment else frame.since or EARLIEST,
             learned_upto=horizon if by_moment else frame.upto or horizon,
             deleted_too=frame.by == "deletedAt",
-            most=MOST_INSTANCES + 1 - len(found) if frame.last_n is None else MOST_INSTANCES + 1,
+            most=frame.most + 1 - len(found) if frame.last_n is None else MOST_INSTANCES + 1,
         )
         for moment in moments:
             if frame.by == "deletedAt" and not moment.deleted:
@@ -380,8 +381,8 @@ async def _evolutions(
                 continue
             kept[series] = kept.get(series, 0) + 1
             found.append(moment)
-        if len(found) > MOST_INSTANCES:
-            found = found[:MOST_INSTANCES]
+        if len(found) > frame.most:
+            found = found[: frame.most]
             whole = False
             break
         if frame.last_n is not None and _satisfied(held, attributes, kept, frame.last_n):
