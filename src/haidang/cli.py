@@ -47,9 +47,8 @@ from haidang.kernel.errors import HaidangError, Invalid, Unavailable
 from haidang.kernel.instants import SystemClock
 from haidang.sdk.loading import installed_packs
 from haidang.sources.errors import QuarantinedMessageCut, SourceUnknown
-from haidang.sources.model import REASON_TITLES, declared_sources
+from haidang.sources.model import REASON_TITLES, QuarantinedMessage, declared_sources
 from haidang.sources.service import list_quarantine, list_unsettled_ids, replay_quarantined
-from haidang.sources.store import QuarantinedMessage
 
 C = TypeVar("C", bound=click.Command)
 

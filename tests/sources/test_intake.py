@@ -22,9 +22,8 @@ from haidang.kernel.instants import SystemClock
 from haidang.packs.environment.pack import PACK
 from haidang.sources import intake as intake_module
 from haidang.sources.intake import MqttIntake
-from haidang.sources.model import Reason, declared_sources
+from haidang.sources.model import QuarantinedMessage, Reason, declared_sources
 from haidang.sources.service import list_quarantine, take_messages
-from haidang.sources.store import QuarantinedMessage
 from tests.sources.brokers import RealBroker
 
 ACTOR = part("sources")

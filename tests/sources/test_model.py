@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ from haidang.sources.errors import SourceOfUnknownType, SourcesShareAName
 from haidang.sources.model import (
     KEPT_OF_OVERSIZED_BYTES,
     LARGEST_PAYLOAD_BYTES,
+    REASON_TITLES,
     AdmittedValue,
     DeclaredSource,
     Quarantined,
@@ -255,3 +257,9 @@ def test_packs_may_not_share_a_source_or_speak_of_a_type_they_lack() -> None:
 def _declared(decode: Any) -> DeclaredSource:
     source = MqttSource("gauges", "Gauges", "t/+", "Gauge", decode, timedelta(minutes=10), b"{}", "t/1")
     return DeclaredSource(source, GAUGE, ATTRIBUTES, "test 1")
+
+
+def test_the_reference_names_every_reason_and_people_can_read_each() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "quarantine.md").read_text(encoding="utf-8")
+    assert [reason for reason in Reason if f"`{reason}`" not in page and reason is not Reason.REJECTED] == []
+    assert set(REASON_TITLES) == set(Reason)

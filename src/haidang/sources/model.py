@@ -9,10 +9,13 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
+
+import msgspec
 
 from haidang.kernel.instants import Instant, format_instant
 from haidang.kernel.units import NumberNotFinite, UnitsDiffer, UnitUnknown, convert
@@ -194,6 +197,60 @@ class Quarantined:
         """The payload, or the beginning of one that is too large."""
         payload = self.message.payload
         return payload if len(payload) <= LARGEST_PAYLOAD_BYTES else payload[:KEPT_OF_OVERSIZED_BYTES]
+
+
+class QuarantinedMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A payload that was refused, and why; `times` says how often the same came on its day."""
+
+    quarantine_id: UUID
+    source_id: str
+    reason: str
+    detail: str
+    topic: str
+    payload: bytes
+    payload_bytes: int
+    decoder_version: str
+    times: int
+    first_received_at: Instant
+    last_received_at: Instant
+    replays: int
+    replayed_at: Instant | None
+    settled_at: Instant | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the payload was kept."""
+        return len(self.payload) == self.payload_bytes
+
+
+class QuarantineTally(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a reason was met on a day, and how much of it is kept."""
+
+    source_id: str
+    reason: str
+    day: date
+    times: int
+    kept: int
+    kept_bytes: int
+
+
+class Freshness(msgspec.Struct, frozen=True, kw_only=True):
+    """When a source, or one entity of it, was last heard; since when it is late, if it is."""
+
+    source_id: str
+    subject: str
+    last_received_at: Instant
+    last_observed_at: Instant
+    late_since: Instant | None
+
+
+class SourceCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source has sent since the beginning."""
+
+    source_id: str
+    messages: int
+    refusals: int
+    last_received_at: Instant
 
 
 def judge(declared: DeclaredSource, message: Message, *, now: Instant) -> Verdict:

@@ -25,13 +25,16 @@ from haidang.sources.model import (
     AdmittedReading,
     AdmittedValue,
     DeclaredSource,
+    Freshness,
     Quarantined,
+    QuarantinedMessage,
+    QuarantineTally,
     Reason,
     Refusal,
+    SourceCounts,
     judge,
     merge_refusals,
 )
-from haidang.sources.store import Freshness, QuarantinedMessage, QuarantineTally, SourceCounts
 
 REPLAYED = "replayed from quarantine"
 

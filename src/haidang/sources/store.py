@@ -6,13 +6,17 @@ from datetime import UTC, date
 from pathlib import Path
 from uuid import UUID
 
-import msgspec
-
 from haidang.infra.database import Connection, Row
 from haidang.infra.queries import load_queries
 from haidang.kernel.ids import new_uuid
 from haidang.kernel.instants import Instant
-from haidang.sources.model import Quarantined
+from haidang.sources.model import (
+    Freshness,
+    Quarantined,
+    QuarantinedMessage,
+    QuarantineTally,
+    SourceCounts,
+)
 
 queries = load_queries(Path(__file__).parent / "sql")
 
@@ -23,60 +27,6 @@ MOST_BYTES_A_DAY = 10_000_000
 """And their size together."""
 
 _Key = tuple[str, str, date]
-
-
-class QuarantinedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A payload that was refused, and why; `times` says how often the same came on its day."""
-
-    quarantine_id: UUID
-    source_id: str
-    reason: str
-    detail: str
-    topic: str
-    payload: bytes
-    payload_bytes: int
-    decoder_version: str
-    times: int
-    first_received_at: Instant
-    last_received_at: Instant
-    replays: int
-    replayed_at: Instant | None
-    settled_at: Instant | None
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all of the payload was kept."""
-        return len(self.payload) == self.payload_bytes
-
-
-class QuarantineTally(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a reason was met on a day, and how much of it is kept."""
-
-    source_id: str
-    reason: str
-    day: date
-    times: int
-    kept: int
-    kept_bytes: int
-
-
-class Freshness(msgspec.Struct, frozen=True, kw_only=True):
-    """When a source, or one entity of it, was last heard; since when it is late, if it is."""
-
-    source_id: str
-    subject: str
-    last_received_at: Instant
-    last_observed_at: Instant
-    late_since: Instant | None
-
-
-class SourceCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source has sent since the beginning."""
-
-    source_id: str
-    messages: int
-    refusals: int
-    last_received_at: Instant
 
 
 @dataclass(slots=True)
