@@ -119,7 +119,7 @@ def template_environment() -> Environment:
         extensions=["jinja2.ext.i18n", "jinja2.ext.do"], autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.policies["ext.i18n.trimmed"] = True
-    install: Callable[..., None] = environment.install_null_translations  # type: ignore[attr-defined]
+    install: Callable[..., None] = environment.install_null_translations  # type: ignore[attr-defined]  # the extension adds it
     install(newstyle=True)
     return environment
 
