@@ -169,7 +169,7 @@ async def rows_of(connection: Connection) -> dict[str, str]:
     return {
         f"{row['s']}.{row['t']}": await connection.fetchval(
             f"""SELECT count(*) || md5(coalesce(string_agg(md5(t::text), '' ORDER BY md5(t::text)), ''))
-                  FROM ONLY "{row["s"]}"."{row["t"].replace('"', '""')}" AS t"""  # noqa: S608
+                  FROM ONLY "{row["s"]}"."{row["t"].replace('"', '""')}" AS t"""  # noqa: S608  (names from the catalogue, quoted)
         )
         for row in tables
     }
