@@ -45,7 +45,9 @@ from haidang.infra.translations import LOCALES, Translations, moment_text
 from haidang.kernel.actors import Actor, Audience, part
 from haidang.kernel.errors import HaidangError, Invalid, Unavailable
 from haidang.kernel.instants import SystemClock
-from haidang.sdk.loading import installed_packs
+from haidang.sdk.conformance import check_pack, check_packs
+from haidang.sdk.loading import installed_packs, pack_folder
+from haidang.sdk.scaffold import new_pack
 from haidang.sources.errors import QuarantinedMessageCut, SourceUnknown
 from haidang.sources.model import REASON_TITLES, QuarantinedMessage, declared_sources
 from haidang.sources.service import list_quarantine, list_unsettled_ids, replay_quarantined
@@ -59,6 +61,10 @@ _EXIT_UNAVAILABLE = 75  # EX_TEMPFAIL: whoever supervises us may try again
 
 class MustNotBeEmpty(Invalid):
     """{name} must not be empty."""
+
+
+class PackKeepsNotItsPromises(Invalid):
+    """{count} findings; each is to be mended in its pack."""
 
 
 def audience(who: Audience) -> Callable[[C], C]:
@@ -691,6 +697,57 @@ def quarantine_replay(quarantine_id: UUID | None, source_id: str | None, reason:
 
     settled, refused = asyncio.run(run())
     say(_("{settled} settled, {refused} still refused."), settled=settled, refused=refused)
+
+
+# -- packs -----------------------------------------------------------------------------------
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.group("pack", help=_("The domains of the city that are installed."))
+def packs() -> None:
+    """The installed packs."""
+
+
+@audience(Audience.ADMINISTRATOR)
+@packs.command("list", help=_("List the installed packs and their folders."))
+def pack_list() -> None:
+    """One line a pack."""
+    for pack in installed_packs():
+        click.echo(f"{pack.pack_id}  {pack.version}  {translate(pack.title)}  {pack_folder(pack.pack_id)}")
+
+
+@audience(Audience.ADMINISTRATOR)
+@packs.command("new", help=_("Write a new pack called NAME that runs and passes its checks as it is."))
+@click.argument("pack_id", metavar="NAME")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, exists=True, resolve_path=True, path_type=Path),
+    default=Path(),
+    cls=SpokenOption,
+    help=_("A clone of the platform, or where a distribution of its own shall be made."),
+)
+def pack_new(pack_id: str, folder: Path) -> None:
+    """Say every file that was written."""
+    for path in new_pack(folder.resolve(), pack_id):
+        click.echo(path)
+    say(_("The pack {pack_id} is written."), pack_id=pack_id)
+
+
+@audience(Audience.ADMINISTRATOR)
+@packs.command("check", help=_("Check the pack NAME, or every installed one, and say what is to be mended."))
+@click.argument("pack_ids", metavar="[NAME]...", nargs=-1)
+def pack_check(pack_ids: tuple[str, ...]) -> None:
+    """One line a finding; a pack with findings is an error."""
+    for pack_id in pack_ids:
+        pack_folder(pack_id)  # refuses a name that is not installed
+    checked = [pack for pack in installed_packs() if not pack_ids or pack.pack_id in pack_ids]
+    findings = [(pack.pack_id, finding) for pack in checked for finding in check_pack(pack)]
+    findings += [("*", finding) for finding in check_packs(installed_packs())]
+    for pack_id, finding in findings:
+        click.echo(f"{pack_id}  {finding}")
+    if findings:
+        raise PackKeepsNotItsPromises(count=len(findings))
+    say(_("Checked, nothing to mend: {names}."), names=", ".join(pack.pack_id for pack in checked))
 
 
 def _given(text: str) -> str:
