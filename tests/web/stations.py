@@ -41,6 +41,7 @@ FIVE: Sequence[Given] = (
         "Hà Nội – phát lại số liệu đo 2016–2020",
         155,
         source="replay: U.S. Embassy Hà Nội, AirNow, 2016–2020",
+        extra={"recordedAt": "2018-11-21T05:00:00Z"},
     ),
 )
 
@@ -104,9 +105,11 @@ def _index(given: Given, index: int, at: Instant) -> AttributeInstance:
     return instance("airQualityIndex", index, at, sub_attributes=sub_attributes)
 
 
-async def write_stations(pool: Pool, stations: Sequence[Given], now: Instant) -> None:
+async def write_stations(
+    pool: Pool, stations: Sequence[Given], now: Instant, *, hours: int = 3, days: int = 3
+) -> None:
     """Write them in one commit."""
-    commands = [command for given in stations for command in commands_of(given, now)]
+    commands = [command for given in stations for command in commands_of(given, now, hours=hours, days=days)]
     async with transaction(pool) as connection:
         outcomes = await apply_commands(connection, part("test"), commands, now=now)
     assert [outcome.error for outcome in outcomes if outcome.error is not None] == []

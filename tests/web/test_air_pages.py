@@ -63,7 +63,7 @@ async def test_simulated_and_replayed_data_say_so(city: Client) -> None:
     text = (await city.page("/khong-khi")).text
     assert "Số liệu mô phỏng" in card_of(text, "Phú Thủy")
     replayed = card_of(text, FIVE[4].name)
-    assert "Phát lại số đo cũ" in replayed
+    assert "Phát lại số đo lúc 12:00, 21/11/2018" in replayed
     assert "Số liệu mô phỏng" not in replayed
     station = (await city.page("/khong-khi/tram/ha-noi-phat-lai")).text
     assert "Đo trong quá khứ, phát lại theo giờ hôm nay: U.S. Embassy Hà Nội" in station
