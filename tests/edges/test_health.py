@@ -141,7 +141,7 @@ async def test_a_part_that_nobody_asks_says_it_in_the_figures_and_once_in_the_lo
     checks.need("broker", connected("broker", lambda: there))
     stop = asyncio.Event()
     with capture_logs() as lines:
-        watching = asyncio.create_task(checks.watch(stop, every_s=0.01))
+        watching = asyncio.create_task(checks.watch(stop, every_s=0.01, first_after_s=0.0))
         await asyncio.sleep(0.05)
         assert ready_of("intake", "broker") == "1.0"
         there = False

@@ -125,12 +125,14 @@ class HealthChecks:
             self._latest = (time.monotonic(), answer)
             return answer
 
-    async def watch(self, stop: asyncio.Event, *, every_s: float = 10.0) -> None:
+    async def watch(self, stop: asyncio.Event, *, every_s: float = 10.0, first_after_s: float = 2.0) -> None:
         """Until `stop`: say in the figures what this process has and uses, and in the log when that changes.
 
         For parts that nobody can ask: a worker has no `/readyz`, but its figures are on any page.
         """
         before: dict[str, str | None] = {}
+        measure_process(self._part)
+        await _pause(stop, first_after_s)  # to connect first
         while not stop.is_set():
             answer = await self.readiness()
             for one in answer.checks:
@@ -140,8 +142,7 @@ class HealthChecks:
                     say("need-met" if one.ready else "need-unmet", need=one.name, trouble=one.trouble)
                 before[one.name] = one.trouble
             measure_process(self._part)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), every_s)
+            await _pause(stop, every_s)
 
     async def _ask(self, one: _Named) -> CheckAnswer:
         trouble: str | None = None
@@ -155,6 +156,11 @@ class HealthChecks:
         except Exception as error:  # noqa: BLE001 - whatever a check stumbles over, it is not ready
             trouble = type(error).__name__
         return CheckAnswer(name=one.name, ready=trouble is None, essential=one.essential, trouble=trouble)
+
+
+async def _pause(stop: asyncio.Event, longest_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), longest_s)
 
 
 def database_reachable(pool: Pool) -> Check:
