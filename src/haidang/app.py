@@ -12,13 +12,19 @@ from haidang.infra import upkeep as infra_upkeep
 from haidang.infra.consumers import Consumer, ConsumerRunner
 from haidang.infra.database import Pool, open_pool, transaction
 from haidang.infra.events import Sequencer
-from haidang.infra.health import HealthChecks, database_reachable, migrations_current
+from haidang.infra.health import (
+    HealthChecks,
+    connected,
+    consumers_going,
+    database_reachable,
+    migrations_current,
+)
 from haidang.infra.jobs import Job, JobRunner
 from haidang.infra.mqtt import read_mqtt_url
 from haidang.infra.processes import stop_on_signals
 from haidang.infra.serving import serve_application
 from haidang.infra.settings import Settings
-from haidang.infra.telemetry import configure_logging, configure_tracing, measure_process
+from haidang.infra.telemetry import configure_logging, configure_tracing
 from haidang.infra.templates import Templates
 from haidang.infra.translations import Translations
 from haidang.kernel.actors import part
@@ -55,7 +61,8 @@ def run_web(settings: Settings) -> None:
             async with transaction(pool) as connection:
                 await register_entity_types(part("web"), connection, packs)
             house = build_house(settings, clock, packs, pool, writer)
-            await serve_application(build_application(house), settings, stop)
+            async with _watched(house.health, stop):
+                await serve_application(build_application(house), settings, stop)
 
     _run("web", settings, serve)
 
@@ -65,9 +72,8 @@ def build_house(
 ) -> House:
     """What the faces are made from, wired."""
     translations = Translations.load()
-    health = HealthChecks("web", program_version(), clock)
-    health.need("database", database_reachable(pool))
-    health.need("migrations", migrations_current(pool))
+    health = _health("web", clock, pool)
+    health.need("consumers", consumers_going(pool), essential=False)
     return House(
         settings=settings,
         clock=clock,
@@ -88,6 +94,9 @@ def run_work(settings: Settings) -> None:
         async with _pool(settings, "work") as pool, asyncio.TaskGroup() as tasks:
             async with transaction(pool) as connection:
                 await prepare_days(part("work"), connection, now=clock.now())
+            health = _health("work", clock, pool)
+            health.need("consumers", consumers_going(pool), essential=False)
+            tasks.create_task(health.watch(stop))
             tasks.create_task(Sequencer(pool).run(stop))
             tasks.create_task(ConsumerRunner(pool, clock, consumers_of(packs)).run(stop))
             tasks.create_task(JobRunner(pool, clock, jobs_of(clock)).run(stop))
@@ -103,8 +112,13 @@ def run_intake(settings: Settings) -> None:
     address = read_mqtt_url(settings.mqtt_url)
 
     async def take_in(stop: asyncio.Event) -> None:
+        clock = SystemClock()
         async with _pool(settings, "intake") as pool:
-            await MqttIntake(pool, SystemClock(), declared_sources(installed_packs()), address).run(stop)
+            intake = MqttIntake(pool, clock, declared_sources(installed_packs()), address)
+            health = _health("intake", clock, pool)
+            health.need("broker", connected("broker", lambda: intake.connected))
+            async with _watched(health, stop):
+                await intake.run(stop)
 
     _run("intake", settings, take_in)
 
@@ -124,7 +138,6 @@ def _run(name: str, settings: Settings, work: Callable[[asyncio.Event], Awaitabl
     """One part in its own process: logs, metrics and traces first, then the work until a signal."""
     configure_logging(settings, name)
     end_tracing = configure_tracing(settings.otlp_endpoint, name)
-    measure_process(name)
 
     async def until_told() -> None:
         await work(stop_on_signals())
@@ -133,6 +146,24 @@ def _run(name: str, settings: Settings, work: Callable[[asyncio.Event], Awaitabl
         asyncio.run(until_told())
     finally:
         end_tracing()
+
+
+def _health(name: str, clock: Clock, pool: Pool) -> HealthChecks:
+    """What every part needs."""
+    health = HealthChecks(name, program_version(), clock)
+    health.need("database", database_reachable(pool))
+    health.need("migrations", migrations_current(pool))
+    return health
+
+
+@asynccontextmanager
+async def _watched(health: HealthChecks, stop: asyncio.Event) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(health.watch(stop))
+        try:
+            yield
+        finally:
+            watching.cancel()
 
 
 @asynccontextmanager
