@@ -130,7 +130,7 @@ async def face(pool: Pool, clock: SetClock) -> AsyncIterator[Face]:
     stop = asyncio.Event()
     running = asyncio.create_task(writer.run(stop))
 
-    def made(**limits: int) -> NgsiLdApplication:
+    def made(**limits: Any) -> NgsiLdApplication:
         return NgsiLdApplication(pool, writer, clock, packs=[PACK], body_limit=100_000, **limits)
 
     yield Face(made)

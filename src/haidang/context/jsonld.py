@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import orjson
 from pyld import jsonld
 
-from haidang.context.model import QUALITY, is_uri
+from haidang.context.model import ORIGIN, QUALITY, is_uri
 from haidang.kernel.errors import HaidangError, Invalid, Unavailable
 from haidang.sdk.model import Pack
 
@@ -247,7 +247,7 @@ def is_core_url(url: str) -> bool:
 
 def packs_context(packs: Iterable[Pack]) -> dict[str, str]:
     """The terms of all packs' entity types; of two packs that use one word, the first has it."""
-    terms: dict[str, str] = {"quality": QUALITY}
+    terms: dict[str, str] = {"quality": QUALITY, "origin": ORIGIN}
     for pack in packs:
         for entity_type in pack.entity_types:
             terms.setdefault(entity_type.name, entity_type.iri)

@@ -375,6 +375,8 @@ class _Draft:
 
     def _merge(self, command: MergeObservations) -> Outcome:
         if self.living is None:
+            if not command.create:
+                return Outcome(entity_id=command.entity_id)
             return self._create((command.type_iri,), command.attributes, ())
         for instance in command.attributes:
             self._write(instance, late=command.late, absent=command.absent)

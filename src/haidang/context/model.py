@@ -31,6 +31,11 @@ LOCATION: Final = CORE + "location"
 QUALITY: Final = "urn:haidang:term:quality"
 """The sub-attribute that carries a value's quality; its absence means valid."""
 
+ORIGIN: Final = "urn:haidang:term:origin"
+"""The sub-attribute that names the derivation a value comes from."""
+
+OWN_TERMS: Final = "urn:haidang:term:"
+
 FUTURE_TOLERANCE: Final = timedelta(minutes=5)
 """Clocks of devices run ahead a little; what claims to be later than this is refused."""
 
@@ -147,12 +152,14 @@ class MergeObservations(Command, frozen=True, kw_only=True):
     `late="history"` keeps an instance whose observedAt is before the present one's out of the
     present state; `late="replace"` lets the last write win. `absent="forget"` writes an instance
     without a value only over one that has a value: a derivation's "no index" where there was one.
+    `create` false leaves a missing entity missing.
     """
 
     type_iri: str
     attributes: tuple[AttributeInstance, ...]
     late: Literal["history", "replace"] = "history"
     absent: Literal["record", "forget"] = "record"
+    create: bool = True
 
 
 class NotUpdated(msgspec.Struct, frozen=True):

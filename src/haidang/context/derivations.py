@@ -1,0 +1,271 @@
+"""Derivations of packs at work: consumers of the event log that turn observations into attributes.
+
+For each event: which inputs changed when, which moments that touches, their windows in one query
+for many entities and moments, the pack's pure function, and one write. Computing again what is
+known writes nothing, so an event may come twice (ADR 0027).
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from haidang.context import store
+from haidang.context.events import EntitiesChanged
+from haidang.context.model import ORIGIN, OWN_TERMS, AttributeInstance, MergeObservations
+from haidang.context.service import number_of
+from haidang.context.writer import apply_commands
+from haidang.infra.consumers import Consumer
+from haidang.infra.database import Connection
+from haidang.infra.events import Envelope
+from haidang.kernel.actors import Audience, part
+from haidang.kernel.errors import Conflict, HaidangError
+from haidang.kernel.instants import Clock, Instant, SystemClock
+from haidang.sdk.model import Attribute, Derivation, DerivedValue, EntityType, Observation, Pack, Quality
+
+_LONGEST_STRETCH = timedelta(days=45)
+_AUDIENCES = [one.value for one in Audience]
+
+
+class DerivationOfUnknown(Conflict):
+    """The derivation {derivation_id} speaks of {name}, which its pack does not declare."""
+
+
+class DerivationFeedsItself(Conflict):
+    """The derivation {derivation_id} has {name} both as input and as output."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredDerivation:
+    """A derivation with the entity type it is about, names resolved."""
+
+    pack_id: str
+    derivation: Derivation
+    entity_type: EntityType
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, Attribute]
+
+    @property
+    def origin(self) -> str:
+        """How values that come from it are marked."""
+        return f"urn:haidang:derivation:{self.pack_id}:{self.derivation.derivation_id}"
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """Moments of entities that one query covers."""
+
+    since: Instant
+    upto: Instant
+    moments: dict[str, list[Instant]]
+
+
+def declared_derivations(packs: Iterable[Pack]) -> list[DeclaredDerivation]:
+    """The derivations of packs; raises for one whose names do not resolve or that feeds itself."""
+    found: list[DeclaredDerivation] = []
+    for pack in packs:
+        types = {entity_type.name: entity_type for entity_type in pack.entity_types}
+        for derivation in pack.derivations:
+            entity_type = types.get(derivation.entity_type)
+            if entity_type is None:
+                raise DerivationOfUnknown(derivation_id=derivation.derivation_id, name=derivation.entity_type)
+            for name in derivation.inputs:
+                if name in derivation.outputs:
+                    raise DerivationFeedsItself(derivation_id=derivation.derivation_id, name=name)
+            inputs = {_attribute(derivation, entity_type, name).iri: name for name in derivation.inputs}
+            outputs = {name: _attribute(derivation, entity_type, name) for name in derivation.outputs}
+            found.append(DeclaredDerivation(pack.pack_id, derivation, entity_type, inputs, outputs))
+    return found
+
+
+def _attribute(derivation: Derivation, entity_type: EntityType, name: str) -> Attribute:
+    attribute = entity_type.attribute(name)
+    if attribute is None:
+        raise DerivationOfUnknown(derivation_id=derivation.derivation_id, name=name)
+    return attribute
+
+
+def derivation_consumers(packs: Iterable[Pack], clock: Clock | None = None) -> list[Consumer]:
+    """One consumer for each derivation of the packs, from the beginning of the log."""
+    return [_consumer(declared, clock or SystemClock()) for declared in declared_derivations(packs)]
+
+
+def _consumer(declared: DeclaredDerivation, clock: Clock) -> Consumer:
+    async def handle(connection: Connection, envelope: Envelope) -> None:
+        await derive(connection, declared, envelope.tenant, envelope.read(EntitiesChanged), now=clock.now())
+
+    return Consumer(
+        name=f"derivation:{declared.pack_id}:{declared.derivation.derivation_id}",
+        listens_to=(EntitiesChanged,),
+        handle=handle,
+        audience=Audience.MACHINE,
+    )
+
+
+async def derive(
+    connection: Connection, declared: DeclaredDerivation, tenant: str, event: EntitiesChanged, *, now: Instant
+) -> int:
+    """Derive again what an event touches, in the caller's transaction; how many moments that were."""
+    touched = affected_moments(declared, event, now)
+    if not touched:
+        return 0
+    numbers = await store.numbers_of_entities(connection, tenant, _AUDIENCES, touched)
+    names = await store.numbers_of_names(connection, tenant, declared.inputs)
+    commands: list[MergeObservations] = []
+    count = 0
+    for stretch in stretches({one: touched[one] for one in numbers}, declared.derivation.reach):
+        windows = await _observations(connection, tenant, declared, stretch, numbers=numbers, names=names)
+        for entity_id, moments in stretch.moments.items():
+            count += len(moments)
+            found = [
+                instance
+                for moment in moments
+                for value in declared.derivation.derive(
+                    _window(declared, windows.get(entity_id, {}), moment), moment
+                )
+                for instance in (_instance(declared, value),)
+            ]
+            if found:
+                commands.append(_command(declared, entity_id, found))
+    outcomes = await apply_commands(connection, part(declared.origin, tenant), commands, now=now)
+    wrong: HaidangError | None = next((one.error for one in outcomes if one.error is not None), None)
+    if wrong is not None:
+        raise wrong
+    return count
+
+
+def affected_moments(
+    declared: DeclaredDerivation, event: EntitiesChanged, now: Instant
+) -> dict[str, list[Instant]]:
+    """The moments, by entity, that the event's changes touch: each once, in order, none after now."""
+    observed: defaultdict[str, set[Instant]] = defaultdict(set)
+    for change in event.changes:
+        if declared.entity_type.iri not in change.types or change.origin == declared.origin:
+            continue
+        for attribute in change.attributes:
+            if attribute.observed_at is None or attribute.dataset_id is not None:
+                continue
+            if attribute.name in declared.inputs:
+                observed[change.entity_id].add(attribute.observed_at)
+    return {
+        entity_id: moments
+        for entity_id, times in observed.items()
+        if (
+            moments := sorted(
+                {moment for at in times for moment in declared.derivation.moments(at) if moment <= now}
+            )
+        )
+    }
+
+
+def stretches(touched: Mapping[str, Sequence[Instant]], reach: timedelta) -> Iterator[_Stretch]:
+    """Moments gathered so that each query reads one stretch of time, for as many entities as share it."""
+    runs: list[tuple[Instant, Instant, str, list[Instant]]] = []
+    for entity_id, moments in touched.items():
+        run: list[Instant] = []
+        for moment in moments:
+            if run and (moment - run[-1] > reach or moment - run[0] > _LONGEST_STRETCH):
+                runs.append((run[0] - reach, run[-1], entity_id, run))
+                run = []
+            run.append(moment)
+        if run:
+            runs.append((run[0] - reach, run[-1], entity_id, run))
+    runs.sort(key=lambda one: (one[0], one[1], one[2]))
+    stretch: _Stretch | None = None
+    for since, upto, entity_id, run in runs:
+        if stretch is None or since > stretch.upto or upto - stretch.since > 2 * _LONGEST_STRETCH:
+            if stretch is not None:
+                yield stretch
+            stretch = _Stretch(since, upto, {})
+        stretch.upto = max(stretch.upto, upto)
+        stretch.moments.setdefault(entity_id, []).extend(run)
+    if stretch is not None:
+        yield stretch
+
+
+@dataclass(slots=True)
+class _Series:
+    """Observations of one attribute of one entity, oldest first, with their times for searching."""
+
+    times: list[Instant]
+    observations: list[Observation]
+
+
+async def _observations(
+    connection: Connection,
+    tenant: str,
+    declared: DeclaredDerivation,
+    stretch: _Stretch,
+    *,
+    numbers: Mapping[str, int],
+    names: Mapping[str, int],
+) -> dict[str, dict[str, _Series]]:
+    entity_of = {numbers[entity_id]: entity_id for entity_id in stretch.moments}
+    input_of = {number: declared.inputs[iri] for iri, number in names.items()}
+    rows = await store.numbers_observed(
+        connection, tenant, list(entity_of), list(input_of), since=stretch.since, upto=stretch.upto
+    )
+    found: dict[str, dict[str, _Series]] = {}
+    for row in rows:
+        inputs = found.setdefault(entity_of[row["entity_no"]], {})
+        series = inputs.setdefault(input_of[row["attribute_no"]], _Series([], []))
+        series.times.append(row["observed_at"])
+        series.observations.append(Observation(row["observed_at"], number_of(row), Quality(row["quality"])))
+    return found
+
+
+def _window(
+    declared: DeclaredDerivation, inputs: Mapping[str, _Series], moment: Instant
+) -> dict[str, Sequence[Observation]]:
+    """The observations in (moment − reach, moment] of each input."""
+    window: dict[str, Sequence[Observation]] = {}
+    since = moment - declared.derivation.reach
+    for name in declared.derivation.inputs:
+        series = inputs.get(name)
+        if series is None:
+            window[name] = ()
+        else:
+            first, last = bisect_right(series.times, since), bisect_right(series.times, moment)
+            window[name] = series.observations[first:last]
+    return window
+
+
+def _instance(declared: DeclaredDerivation, derived: DerivedValue) -> AttributeInstance:
+    attribute = declared.outputs.get(derived.attribute)
+    if attribute is None:
+        raise DerivationOfUnknown(derivation_id=declared.derivation.derivation_id, name=derived.attribute)
+    below = [AttributeInstance(ORIGIN, declared.origin)]
+    below += [
+        AttributeInstance(_sub_attribute_iri(declared.entity_type, name), value)
+        for name, value in derived.sub_attributes.items()
+    ]
+    return AttributeInstance(
+        name=attribute.iri,
+        value=derived.value,
+        kind=attribute.kind,
+        unit=attribute.unit,
+        observed_at=derived.observed_at,
+        quality=Quality.MISSING if derived.value is None else Quality.VALID,
+        sub_attributes=tuple(below),
+        why="derived again",
+    )
+
+
+def _sub_attribute_iri(entity_type: EntityType, name: str) -> str:
+    declared = entity_type.attribute(name)
+    return declared.iri if declared is not None else OWN_TERMS + name
+
+
+def _command(
+    declared: DeclaredDerivation, entity_id: str, found: Sequence[AttributeInstance]
+) -> MergeObservations:
+    return MergeObservations(
+        entity_id=entity_id,
+        type_iri=declared.entity_type.iri,
+        attributes=tuple(found),
+        origin=declared.origin,
+        late="history",
+        absent="forget",
+        create=False,
+    )
