@@ -1,0 +1,304 @@
+"""`haidang up`: one on a home, restarts what dies, stops in order, leaves no process behind."""
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import asyncpg
+import pytest
+from tests.infra.processes import alive, descendants, finished, until, words_of
+
+from haidang.infra.database import TRANSIENT, open_pool, transaction
+from haidang.infra.embedded import place_of
+from haidang.infra.parts import pause_before_restart
+from haidang.kernel.errors import Unavailable
+
+pytestmark = pytest.mark.slow
+_READY = re.compile(r"http://127\.0\.0\.1:(\d+)")
+
+
+class Platform:
+    """A real `haidang up` on free ports, and what it has said so far."""
+
+    def __init__(self, home: Path, **settings: str) -> None:
+        self.home = home
+        self._said = home.with_name(home.name + ".said")
+        self._output = self._said.open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "haidang", "up"],
+            env=environment(home, settings),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+        )
+
+    @property
+    def said(self) -> str:
+        """All that it and its parts have said."""
+        return self._said.read_text("utf-8")
+
+    async def until_ready(self) -> int:
+        """Its port, once it has said that it is ready."""
+        await until(
+            lambda: self.process.poll() is not None or "Press Ctrl-C" in self.said, 90, "the ready line"
+        )
+        assert self.process.poll() is None, self.said
+        found = _READY.search(self.said)
+        assert found is not None
+        return int(found[1])
+
+    def part(self, *words: str) -> int:
+        """The process of a part, by the end of its command line."""
+        for pid in descendants(self.process.pid):
+            line = [word for word in words_of(pid) if word]
+            if all(word in line for word in words):
+                return pid
+        raise AssertionError(f"no part {words}: {self.said}")
+
+    def close(self) -> None:
+        """Stop it as a person would, or harder."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._output.close()
+        self._said.unlink(missing_ok=True)
+
+
+def environment(home: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An environment without any setting but these."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("HAIDANG_") and name != "DATABASE_URL"
+    }
+    own = {"home": str(home), "port": "0", "broker_port": "0", "default_locale": "en"} | dict(settings or {})
+    return kept | {f"HAIDANG_{name.upper()}": value for name, value in own.items()}
+
+
+def answers(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+@contextlib.contextmanager
+def new_home() -> Iterator[Path]:
+    """A home that the database's user can reach: pytest's own folders are closed to it."""
+    folder = Path(tempfile.mkdtemp(prefix="hd-up-", dir="/tmp"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    with new_home() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Platform]:
+    """One for all tests that it survives."""
+    with new_home() as folder:
+        running = Platform(folder)
+        yield running
+        running.close()
+
+
+async def test_it_starts_whole_shows_the_token_once_and_stops_in_order(home: Path) -> None:
+    first = Platform(home)
+    port = await first.until_ready()
+    assert answers(port)
+    assert len(re.findall(r"^ +hd_[\w-]{43}$", first.said, re.MULTILINE)) == 1
+    family = descendants(first.process.pid)
+    second = Platform(home)
+    assert await asyncio.to_thread(second.process.wait, 30) == 1
+    assert f"process {first.process.pid}" in second.said
+    first.process.terminate()
+    assert await asyncio.to_thread(first.process.wait, 60) == 0
+    assert not alive(family)
+    assert "was killed" not in first.said
+    logs = "".join(log.read_text("utf-8") for log in place_of(home).logs.glob("postgresql-*.log"))
+    assert "database system is shut down" in logs
+    first.close()
+    second.close()
+
+    again = Platform(home)
+    await again.until_ready()
+    assert "hd_" not in again.said
+    assert "haidang token issue" in again.said
+    again.close()
+
+
+async def test_kill_9_of_the_supervisor_leaves_no_process(home: Path) -> None:
+    platform = Platform(home)
+    await platform.until_ready()
+    family = descendants(platform.process.pid)
+    assert len(family) > 8
+    platform.process.kill()
+    platform.process.wait()
+    await until(lambda: not alive(family), 15, "every process to end")
+    platform.close()
+
+
+@pytest.mark.parametrize("part", ["web", "work", "intake", "haidang.infra.broker"])
+async def test_a_part_that_is_killed_runs_again(platform: Platform, part: str) -> None:
+    port = await platform.until_ready()
+    killed = platform.part("-m", part) if "." in part else platform.part("haidang", part)
+    said_before = platform.said.count("SIGKILL")
+    os.kill(killed, signal.SIGKILL)
+    await until(lambda: platform.said.count("SIGKILL") > said_before, 10, "the supervisor to say so")
+
+    def another() -> bool:
+        with contextlib.suppress(AssertionError):
+            words = ("-m", part) if "." in part else ("haidang", part)
+            return platform.part(*words) != killed
+        return False
+
+    await until(another, 20, "another process of the part")
+    await until(lambda: answers(port), 30, "readiness")
+
+
+async def test_a_request_waits_while_the_web_process_restarts(platform: Platform) -> None:
+    """The supervisor holds the listening socket: nobody is refused."""
+    port = await platform.until_ready()
+    os.kill(platform.part("haidang", "web"), signal.SIGKILL)
+
+    def ask() -> int:
+        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30) as answer:
+            return int(answer.status)
+
+    await asyncio.sleep(0.1)
+    assert await asyncio.to_thread(ask) == 200
+
+
+async def test_kill_9_of_the_database_under_load_loses_nothing_and_all_go_on(platform: Platform) -> None:
+    port = await platform.until_ready()
+    pool = await open_pool(place_of(platform.home).dsn(), largest=4)
+    await pool.execute("CREATE TABLE public.kept (n bigint PRIMARY KEY)")
+    acknowledged: list[int] = []
+    stop = asyncio.Event()
+
+    async def write(first: int) -> None:
+        number = first
+        while not stop.is_set():
+            number += 1
+            try:
+                async with transaction(pool) as connection:
+                    await connection.execute("INSERT INTO public.kept VALUES ($1)", number)
+            except Unavailable:
+                await asyncio.sleep(0.05)
+            else:
+                acknowledged.append(number)
+
+    writers = [asyncio.ensure_future(write(worker * 1_000_000)) for worker in range(4)]
+    await until(lambda: len(acknowledged) > 100, 30, "100 rows")
+    server = platform.part("-D", str(place_of(platform.home).data))
+    family = descendants(server) | {server}
+    os.kill(server, signal.SIGKILL)
+    await until(lambda: not alive(family), 15, "the killed server's processes to end")
+    before = len(acknowledged)
+    await until(lambda: len(acknowledged) > before + 100, 30, "writing to go on")
+    stop.set()
+    await asyncio.gather(*writers)
+    kept = {row["n"] for row in await pool.fetch("SELECT n FROM public.kept")}
+    assert set(acknowledged) <= kept
+    await pool.execute("DROP TABLE public.kept")
+    await pool.close()
+    await until(lambda: answers(port), 30, "readiness")
+
+
+async def test_a_taken_port_is_named(home: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        status, said = await asyncio.to_thread(
+            finished, sys.executable, "-m", "haidang", "up", env=environment(home, {"port": str(port)})
+        )
+        assert status == 1
+        assert f"Port {port}" in said
+        assert "HAIDANG_PORT" in said
+        status, said = await asyncio.to_thread(
+            finished, sys.executable, "-m", "haidang", "up", env=environment(home, {"broker_port": str(port)})
+        )
+        assert status == 1
+        assert f"Port {port}" in said
+        assert "HAIDANG_BROKER_PORT" in said
+
+
+async def test_a_public_bind_is_refused(home: Path) -> None:
+    status, said = await asyncio.to_thread(
+        finished,
+        sys.executable,
+        "-m",
+        "haidang",
+        "up",
+        env=environment(home, {"host": "0.0.0.0"}),  # noqa: S104
+    )
+    assert status == 1
+    assert "until people can sign in" in said
+    assert not (home / "database").exists()
+
+
+async def test_a_database_of_ones_own_is_used(home: Path, dsn: str) -> None:
+    platform = Platform(home, database_url=dsn)
+    await platform.until_ready()
+    assert not (home / "database").exists()
+    connection = await asyncpg.connect(dsn)
+    assert await connection.fetchval("SELECT label FROM infra.access_token") == "operator"
+    await connection.close()
+    platform.close()
+    assert platform.process.returncode == 0
+
+
+async def test_commands_find_the_database_running_or_not(home: Path) -> None:
+    async def run(*words: str) -> str:
+        status, said = await asyncio.to_thread(
+            finished, sys.executable, "-m", "haidang", *words, env=environment(home)
+        )
+        assert status == 0, said
+        return said
+
+    token = (await run("token", "issue", "station")).strip()
+    assert token.startswith("hd_")
+    with pytest.raises(TRANSIENT):  # It was started for the command, and stopped after it.
+        await asyncpg.connect(place_of(home).dsn())
+    platform = Platform(home)
+    await platform.until_ready()
+    assert "station" in await run("token", "list")
+    await run("backup", str(home / "b.zip"))
+    platform.close()
+    shutil.rmtree(place_of(home).data)
+    await run("restore", str(home / "b.zip"))
+    assert "station" in await run("token", "list")
+
+
+def test_the_pause_grows_to_a_limit_and_is_never_the_same_for_all() -> None:
+    least = [pause_before_restart(failures, chance=0.0) for failures in range(1, 12)]
+    most = [pause_before_restart(failures, chance=1.0) for failures in range(1, 12)]
+    assert least[0] == 0.25
+    assert most[0] == 0.5
+    assert most == sorted(most)
+    assert most[-1] == 30.0
+    assert all(low * 2 == high for low, high in zip(least, most, strict=True))
