@@ -26,7 +26,7 @@ from haidang.infra.serving import serve_application
 from haidang.infra.settings import Settings
 from haidang.infra.telemetry import configure_logging, configure_tracing
 from haidang.infra.templates import Templates
-from haidang.infra.translations import Translations
+from haidang.infra.translations import Translations, room_folders
 from haidang.kernel.actors import part
 from haidang.kernel.errors import Invalid
 from haidang.kernel.instants import Clock, SystemClock
@@ -71,7 +71,8 @@ def build_house(
     settings: Settings, clock: Clock, packs: Sequence[Pack], pool: Pool, writer: GroupedWriter
 ) -> House:
     """What the faces are made from, wired."""
-    translations = Translations.load()
+    folders = {pack.pack_id: pack_folder(pack.pack_id) for pack in packs}
+    translations = Translations.load([*room_folders(), *folders.values()])
     health = _health("web", clock, pool)
     health.need("consumers", consumers_going(pool), essential=False)
     return House(
@@ -79,7 +80,7 @@ def build_house(
         clock=clock,
         packs=packs,
         translations=translations,
-        templates=Templates(translations, packs={pack.pack_id: pack_folder(pack.pack_id) for pack in packs}),
+        templates=Templates(translations, packs=folders),
         pool=pool,
         health=health,
         ngsi_ld=NgsiLdApplication(pool, writer, clock, packs=packs, body_limit=settings.body_limit_bytes),

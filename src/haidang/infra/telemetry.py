@@ -228,7 +228,8 @@ def _one_line(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _as_json(_logger: Any, _method: str, event: EventDict) -> str:
-    event = {"at": event.pop("at"), "level": event.pop("level"), "event": event.pop("event"), **event}
+    first = {name: event.pop(name, None) for name in ("at", "level", "event")}
+    event = {**first, **event}
     try:
         return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # a number over 64 bits, half a surrogate pair
