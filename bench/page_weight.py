@@ -18,18 +18,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.absent import chromium  # noqa: E402
-from tests.journeys.browser import PHONE, Weight, browser, served, weigh  # noqa: E402
-from tests.web.houses import house_on  # noqa: E402
-from tests.web.stations import FIVE, write_stations  # noqa: E402
+from tests.absent import chromium  # noqa: E402  (after the path)
+from tests.journeys.browser import PHONE, Weight, browser, served, weigh  # noqa: E402  (after the path)
+from tests.web.houses import house_on  # noqa: E402  (after the path)
+from tests.web.stations import FIVE, write_stations  # noqa: E402  (after the path)
 
 from haidang.infra.database import open_pool, transaction  # noqa: E402 (after the line that finds tests)
-from haidang.infra.embedded import TemporaryCluster  # noqa: E402
-from haidang.infra.migrations import migrate  # noqa: E402
-from haidang.infra.settings import read_settings  # noqa: E402
-from haidang.infra.telemetry import configure_logging  # noqa: E402
-from haidang.infra.translations import Translations  # noqa: E402
-from haidang.kernel.instants import SystemClock  # noqa: E402
+from haidang.infra.embedded import TemporaryCluster  # noqa: E402  (after the path)
+from haidang.infra.migrations import migrate  # noqa: E402  (after the path)
+from haidang.infra.settings import read_settings  # noqa: E402  (after the path)
+from haidang.infra.telemetry import configure_logging  # noqa: E402  (after the path)
+from haidang.infra.translations import Translations  # noqa: E402  (after the path)
+from haidang.kernel.instants import SystemClock  # noqa: E402  (after the path)
 
 PAGES = ("/", "/khong-khi", "/khong-khi/tram/phu-thuy", "/khong-khi/cach-tinh", "/en/khong-khi")
 KINDS = ("Document", "Stylesheet", "Font", "Script", "Other")

@@ -254,7 +254,7 @@ async def test_a_public_bind_is_refused(home: Path) -> None:
         "-m",
         "haidang",
         "up",
-        env=environment(home, {"host": "0.0.0.0"}),  # noqa: S104
+        env=environment(home, {"host": "0.0.0.0"}),  # noqa: S104  (must be refused)
     )
     assert status == 1
     assert "until people can sign in" in said
