@@ -1,8 +1,7 @@
 """Pages as text: one Jinja environment per language, every value escaped, nothing undefined.
 
 Templates are named by the face that owns them (`portal/home.html` is
-`web/portal/templates/home.html`) or by their pack (`packs/environment/air.html`). A plain name
-is looked for in every face, for templates that only one face has.
+`web/portal/templates/home.html`) or by their pack (`packs/environment/air.html`).
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +12,6 @@ from typing import Any
 import orjson
 from jinja2 import (
     BaseLoader,
-    ChoiceLoader,
     Environment,
     FileSystemLoader,
     PrefixLoader,
@@ -228,5 +226,5 @@ def _loader(faces: Mapping[str, Path], packs: Mapping[str, Path]) -> BaseLoader:
     in_packs = PrefixLoader(
         {pack_id: FileSystemLoader(folder / "templates") for pack_id, folder in packs.items()}
     )
-    in_faces: dict[str, BaseLoader] = {face: FileSystemLoader(folder) for face, folder in faces.items()}
-    return ChoiceLoader([PrefixLoader({**in_faces, "packs": in_packs}), *in_faces.values()])
+    in_faces = {face: FileSystemLoader(folder) for face, folder in faces.items()}
+    return PrefixLoader({**in_faces, "packs": in_packs})
