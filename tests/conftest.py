@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from haidang.infra.database import Connection, Pool, open_pool, prepare_connection
 from haidang.infra.embedded import TemporaryCluster
@@ -16,6 +17,10 @@ from haidang.kernel.instants import SetClock
 from tests.absent import pytest_collection_modifyitems, pytest_terminal_summary
 
 __all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary"]  # hooks: found by their names
+
+# A busy machine is slow, not wrong: pytest-timeout ends what hangs.
+settings.register_profile("haidang", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("haidang")
 
 
 @pytest.fixture(scope="session")
