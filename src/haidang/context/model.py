@@ -321,3 +321,13 @@ def moment_of(stored: Stored) -> tuple[Instant, bool]:
     if observed_at is not None:
         return parse_instant(observed_at), True
     return parse_instant(stored["modifiedAt"]), False
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which entities: types as alternatives of groups, ids, a pattern of ids, attributes they have one of."""
+
+    type_groups: tuple[tuple[str, ...], ...] = ()
+    entity_ids: tuple[str, ...] | None = None
+    id_pattern: str | None = None
+    attributes: tuple[str, ...] | None = None

@@ -31,13 +31,14 @@ from haidang.context.model import (
     DeleteEntity,
     Outcome,
     PatchAttribute,
+    Selection,
     Stored,
     UpdateAttributes,
     UpsertEntity,
     quality_of,
     value_of,
 )
-from haidang.context.store import Held, Moment, Selection
+from haidang.context.store import Held, Moment
 from haidang.context.writer import apply_commands
 from haidang.infra.database import Connection, PatternRefused, StatementGivenUp
 from haidang.kernel.actors import Actor, Audience

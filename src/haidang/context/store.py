@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 
 from haidang.context.merging import EntityState, EntityWork, Key, Observed, Settled
-from haidang.context.model import LOCATION, QUALITY, Stored, moment_of
+from haidang.context.model import LOCATION, QUALITY, Selection, Stored, moment_of
 from haidang.infra.database import Connection, Row
 from haidang.infra.queries import load_queries
 from haidang.kernel.geometry import box_of
@@ -348,16 +348,6 @@ class Held:
 
     entity_no: int
     state: EntityState
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which entities: types as alternatives of groups, ids, a pattern of ids, attributes they have one of."""
-
-    type_groups: tuple[tuple[str, ...], ...] = ()
-    entity_ids: tuple[str, ...] | None = None
-    id_pattern: str | None = None
-    attributes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,9 @@ from typing import Final, Literal, cast
 
 from haidang.context.fragments import NotOfferedYet
 from haidang.context.jsonld import TermContext
-from haidang.context.model import is_uri
+from haidang.context.model import Selection, is_uri
 from haidang.context.representations import Look
 from haidang.context.service import TimeFrame
-from haidang.context.store import Selection
 from haidang.web.api.ngsi_ld.problems import RequestMalformed, TooManyAsked
 from haidang.web.api.ngsi_ld.requests import Request
 
