@@ -21,7 +21,7 @@ from haidang.kernel.instants import Clock, Instant, format_instant
 
 log = logging.getLogger(__name__)
 
-WINDOW = 500
+WINDOW = 1_000
 """Readings under way at the most."""
 
 _FIRST_PATIENCE_S = 3.0
@@ -196,7 +196,7 @@ class Player:
 
     def _wait_for(self, stop: Event, patience_s: float) -> dict[str, Instant | None]:
         """The stations whose readings have not arrived when no more arrived for `patience_s`."""
-        pause = 0.02
+        pause = 0.1
         before: dict[str, Instant | None] = {}
         deadline = time.monotonic() + patience_s
         while True:

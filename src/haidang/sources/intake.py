@@ -197,9 +197,6 @@ class MqttIntake:
 
 def _waiting_helps(error: Exception) -> bool:
     """Whether a batch should wait: for the world, or for the person who migrates the schema."""
-    if isinstance(error.__cause__, ValueError):
-        # A value that the driver cannot encode: it counts that among its connection's troubles.
-        return False
     sqlstate = getattr(error, "sqlstate", None) or ""
     return a_retry_helps(error) or sqlstate[:2] in _NOT_THE_MESSAGES_FAULT
 
