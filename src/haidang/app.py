@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 from haidang.context import upkeep as context_upkeep
 from haidang.context.service import prepare_days, register_entity_types
@@ -27,6 +26,7 @@ from haidang.infra.settings import Settings
 from haidang.infra.telemetry import configure_logging, configure_tracing
 from haidang.infra.templates import Templates
 from haidang.infra.translations import Translations, room_folders
+from haidang.infra.version import program_version
 from haidang.kernel.actors import part
 from haidang.kernel.errors import Invalid
 from haidang.kernel.instants import Clock, SystemClock
@@ -38,14 +38,6 @@ from haidang.sources.model import declared_sources
 from haidang.web.api.ngsi_ld.asgi import NgsiLdApplication
 from haidang.web.asgi import build_application
 from haidang.web.shared.house import House
-
-
-def program_version() -> str:
-    """The version of the installed package, or a word for a checkout that is only on the path."""
-    try:
-        return version("haidang")
-    except PackageNotFoundError:
-        return "checkout"
 
 
 class BrokerNotNamed(Invalid):

@@ -15,7 +15,6 @@ import click
 import msgspec
 from rich.console import Console
 
-from haidang.app import program_version, run_intake, run_web, run_work
 from haidang.infra.backup import Manifest, make_backup, restore_backup
 from haidang.infra.broker import run_broker
 from haidang.infra.consumers import (
@@ -42,6 +41,7 @@ from haidang.infra.province import (
 from haidang.infra.settings import Settings, environment_of, read_settings, settings_page
 from haidang.infra.tokens import issue_token, list_tokens, revoke_token
 from haidang.infra.translations import LOCALES, Translations, moment_text
+from haidang.infra.version import program_version
 from haidang.kernel.actors import Actor, Audience, part
 from haidang.kernel.errors import HaidangError, Invalid, Unavailable
 from haidang.kernel.instants import SystemClock
@@ -201,14 +201,14 @@ def up(*, demo: bool) -> None:
 @haidang.command(help=_("Run a web process: pages and interfaces."))
 def web() -> None:
     """Serve until stopped."""
-    _run_part(run_web)
+    _run_part("web")
 
 
 @audience(Audience.ADMINISTRATOR)
 @haidang.command(help=_("Run a worker: events, consumers and jobs."))
 def work() -> None:
     """Work until stopped."""
-    _run_part(run_work)
+    _run_part("work")
 
 
 @audience(Audience.ADMINISTRATOR)
@@ -223,10 +223,15 @@ def broker(port: int) -> None:
 @haidang.command(help=_("Run the intake: what sources send."))
 def intake() -> None:
     """Take in until stopped."""
-    _run_part(run_intake)
+    _run_part("intake")
 
 
-def _run_part(run: Callable[[Settings], None]) -> None:
+def _run_part(name: str) -> None:
+    # The rooms are loaded by the parts alone: they cost 1.5 s of CPU and 60 MB, which neither
+    # the supervisor nor a small command should pay.
+    from haidang import app  # noqa: PLC0415 - see above
+
+    run = {"web": app.run_web, "work": app.run_work, "intake": app.run_intake}[name]
     settings = _settings()
     if settings.database_url is not None:
         run(settings)
