@@ -469,7 +469,7 @@ def test_an_observation_reaches_every_day_it_counts_in(naive: datetime) -> None:
     at = naive.replace(tzinfo=UTC)
     moments = aqi.daily_moments(at)
     day_end = aqi.end_of_day(aqi.day_of(at))
-    assert day_end in moments
+    assert moments[:2] == [day_end - 24 * H, day_end]
     for moment in (day_end, day_end + 24 * H):
         assert (moment in moments) == (moment - aqi.DAILY_REACH < at)
     assert all(moment.astimezone(VIETNAM).hour == 0 for moment in moments)

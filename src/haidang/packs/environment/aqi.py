@@ -535,15 +535,12 @@ def hourly_moments(at: Instant) -> Sequence[Instant]:
 def daily_moments(at: Instant) -> Sequence[Instant]:
     """The midnights whose AQI^d an observation at `at` may change.
 
-    Its day's; the day before's in the first half of a day, in case nothing came at midnight itself;
-    the next day's in the last seven hours, through the running means of O3.
+    Its day's; the day before's, in case nothing came at or soon after midnight; and the next day's in
+    the last seven hours, through the running means of O3.
     """
     day = day_of(at)
-    end = end_of_day(day)
-    moments = [end]
-    if end - at >= timedelta(hours=DAY_HOURS / 2):
-        moments.insert(0, end_of_day(day - timedelta(days=1)))
-    if end - at < timedelta(hours=RUNNING_HOURS - 1):
+    moments = [end_of_day(day - timedelta(days=1)), end_of_day(day)]
+    if moments[-1] - at < timedelta(hours=RUNNING_HOURS - 1):
         moments.append(end_of_day(day + timedelta(days=1)))
     return moments
 
