@@ -5,6 +5,7 @@ Names are IRIs everywhere in here: terms and contexts end at the faces (`jsonld`
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from math import isfinite
