@@ -27,6 +27,18 @@ class SettingWrong(Invalid):
     """The setting {name} (from {origin}) cannot be used: {reason}."""
 
 
+class SettingNotAChoice(SettingWrong):
+    """The setting {name} (from {origin}) must be one of: {choices}."""
+
+
+class SettingNotANumber(SettingWrong):
+    """The setting {name} (from {origin}) must be a whole number, at least {least}, at most {most}."""
+
+
+class SettingNotAnAddress(SettingWrong):
+    """The setting {name} (from {origin}) must be an address that begins with {schemes}."""
+
+
 class SettingUnknown(Invalid):
     """There is no setting {name} (in {origin}); docs/reference/settings.md lists them all."""
 
@@ -109,7 +121,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["debug", "info", "warning", "error"], Meta(description="The least grave lines to log.")
     ] = "info"
     body_limit_bytes: Annotated[
-        int, Meta(ge=1024, description="The largest request body that is accepted, in bytes.")
+        int, Meta(ge=1024, le=2**31, description="The largest request body that is accepted, in bytes.")
     ] = 10 * 1024 * 1024
     scan_command: Annotated[
         str | None,
@@ -177,7 +189,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
                 value, hints[name], strict=origin.endswith(".toml"), dec_hook=_read_path
             )
         except (msgspec.ValidationError, ValueError) as wrong:
-            raise SettingWrong(name=name, origin=origin, reason=str(wrong)) from None
+            raise _wrong(name, origin, hints[name], str(wrong)) from None
     settings = Settings(**values)
     if not is_loopback(settings.host):
         raise PublicBindRefused(name="host", host=settings.host)
@@ -239,14 +251,24 @@ def _read_path(kind: type, value: Any) -> Any:
     raise ValueError(f"expected {kind.__name__}, got {type(value).__name__}")
 
 
+def _wrong(name: str, origin: str, hint: Any, reason: str) -> SettingWrong:
+    plain, *notes = get_args(hint)
+    if get_origin(plain) is Literal:
+        return SettingNotAChoice(name=name, origin=origin, choices=", ".join(get_args(plain)))
+    if plain is int:
+        limits = next(note for note in notes if isinstance(note, Meta))
+        return SettingNotANumber(name=name, origin=origin, least=limits.ge, most=limits.le)
+    return SettingWrong(name=name, origin=origin, reason=reason)
+
+
 def _check_url(
     settings: Settings, name: str, schemes: tuple[str, ...], chosen: Mapping[str, tuple[Any, str]]
 ) -> None:
     url = getattr(settings, name)
     if url is not None and urlsplit(url).scheme not in schemes:
         # The value is not repeated: it may carry a password.
-        raise SettingWrong(
-            name=name, origin=chosen[name][1], reason=f"it must begin with {' or '.join(schemes)}:"
+        raise SettingNotAnAddress(
+            name=name, origin=chosen[name][1], schemes=", ".join(f"{scheme}:" for scheme in schemes)
         )
 
 
