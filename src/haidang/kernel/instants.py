@@ -1,6 +1,7 @@
 """Instants are aware datetimes in UTC; the clock that reads them is passed in."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -54,6 +55,11 @@ def in_utc(at: datetime) -> Instant:
     return at.astimezone(UTC)
 
 
+# A station's message repeats one moment a dozen times: both directions are remembered.
+_REMEMBERED = 8192
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def parse_instant(text: str) -> Instant:
     """Read an RFC 3339 instant, which must carry an offset or Z."""
     try:
@@ -62,6 +68,7 @@ def parse_instant(text: str) -> Instant:
         raise InstantUnreadable(text=text) from None
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def format_instant(at: Instant) -> str:
     """RFC 3339 in UTC with Z; fractions only when there are any."""
     return in_utc(at).isoformat(timespec="auto").replace("+00:00", "Z")
