@@ -208,8 +208,12 @@ def _value(value: Any, depth: int) -> Any:
     return plain
 
 
+_OURS = frozenset({"at", "face", "level", "part", "room", "route", "trace_id"})
+"""Fields that only ever hold a word of our own: searching them cost half of a request's log line."""
+
+
 def _strike_out_event(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    return _struck_out(event)
+    return {name: value if name in _OURS else _field(str(name), value, 0) for name, value in event.items()}
 
 
 def _add_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:
