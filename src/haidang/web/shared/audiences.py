@@ -34,8 +34,8 @@ def check_audience(actor: Actor, audience: Audience, method: str) -> None:
     raise TokenNeeded
 
 
-def guard_audience(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Litestar's guard, on every route."""
+async def guard_audience(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Litestar's guard, on every route; async, because it hands a plain function to a thread each time."""
     audience = handler.opt.get("audience")
     if not isinstance(audience, Audience):
         raise RouteWithoutAudience(route=str(handler))

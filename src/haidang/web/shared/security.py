@@ -1,6 +1,7 @@
 """Headers that every answer carries, and the hosts we answer for."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from haidang.infra.settings import is_loopback
 
@@ -20,12 +21,15 @@ _ALWAYS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-frame-options", b"DENY"),
 )
 _HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+_NAMES = frozenset(name for name, _ in (*_ALWAYS, _HSTS))
 
 
 def security_headers(*, loopback: bool, present: Iterable[bytes] = ()) -> list[tuple[bytes, bytes]]:
     """The headers to add to an answer that has `present` already; HSTS never on loopback."""
     had = set(present)
     wanted: Sequence[tuple[bytes, bytes]] = _ALWAYS if loopback else (*_ALWAYS, _HSTS)
+    if had.isdisjoint(_NAMES):
+        return list(wanted)
     return [pair for pair in wanted if pair[0] not in had]
 
 
@@ -37,6 +41,7 @@ def host_name(host_header: str) -> str:
     return host.rpartition(":")[0] if host.count(":") == 1 else host
 
 
+@lru_cache(maxsize=256)
 def answers_for(host_header: str, bound_to: str) -> bool:
     """Whether we answer a request for that host.
 
