@@ -6,5 +6,12 @@ KNOWN: dict[str, str] = {
     "on_disconnect": "paho calls it",
     "on_subscribe": "paho calls it",
     "on_message": "paho calls it",
-    "on_publish": "paho calls it",
+    "command_class": "click reads it: what a group makes of a function",
+    "group_class": "click reads it: what a group within a group is",
+    "_init_shared_socket": "granian calls it: ours gives it a socket that already listens",
+    "_ssp": "granian reads it: its shared socket",
+    "_shd": "granian reads it: its shared socket, held",
+    "capture_signals": "uvicorn calls it: ours leaves signals to the part",
+    "should_exit": "uvicorn reads it",
+    "SIGNED_IN": "an audience of the architecture; nobody can sign in yet",
 }
