@@ -6,6 +6,7 @@ KNOWN: dict[str, str] = {
     "on_disconnect": "paho calls it",
     "on_subscribe": "paho calls it",
     "on_message": "paho calls it",
+    "on_publish": "paho calls it",
     "command_class": "click reads it: what a group makes of a function",
     "group_class": "click reads it: what a group within a group is",
     "_init_shared_socket": "granian calls it: ours gives it a socket that already listens",
