@@ -39,6 +39,8 @@ POSITIONED = "haidang_event_positioned"
 # Two-part advisory keys: the room of the house ("haid") and the lock within it.
 LOCK_ROOM = 0x6861_6964
 SEQUENCER_LOCK = 1
+AWAKE_LOCK = 2
+COMMITTING_LOCK = 3
 
 _NO_END = 2**63 - 1
 
@@ -101,7 +103,7 @@ _encoder = msgspec.json.Encoder()
 async def publish(
     connection: Connection, actor: Actor, *events: Event, cause: str | None = None, at: Instant | None = None
 ) -> None:
-    """Tell facts in the transaction that made them true; they wake the consumers after its commit.
+    """Tell facts in the transaction that made them true; consumers hear of them after its commit.
 
     `cause` is the URN of what led here; inside a consumer or a job it is filled in. `at` is
     the moment of publishing where the clock is set; the database's own time otherwise.
@@ -229,12 +231,26 @@ class Sequencer:
 
     The lead is a session lock on the very connection that gives the positions: whoever loses
     the connection has lost the lead, and nobody can give positions without it.
+
+    While events come it is *awake* and looks every few milliseconds; publishers see its lock
+    and spare themselves the notification, for which all commits would wait in one line. After
+    `sleepy_s` without events it sleeps, and the next publisher wakes it.
     """
 
-    def __init__(self, pool: Pool, *, poll_s: float = 1.0, election_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        poll_s: float = 1.0,
+        election_s: float = 0.5,
+        look_every_s: float = 0.005,
+        sleepy_s: float = 0.1,
+    ) -> None:
         self._pool = pool
         self._poll_s = poll_s
         self._election_s = election_s
+        self._look_every_s = look_every_s
+        self._sleepy_s = sleepy_s
         self.leads = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -258,7 +274,7 @@ class Sequencer:
     async def _lead(self, connection: Connection, bell: Bell, stop: asyncio.Event) -> None:
         # Asked again and again rather than waited for: a session that waits for a lock holds a
         # snapshot, and with it vacuum, for as long as the other one leads.
-        while not await queries.try_to_lead(connection, room=LOCK_ROOM, lock=SEQUENCER_LOCK):
+        while not await queries.try_lock(connection, room=LOCK_ROOM, lock=SEQUENCER_LOCK):
             bell.quieten()
             await bell.wait(self._election_s)
             if stop.is_set():
@@ -270,16 +286,40 @@ class Sequencer:
             connection.add_termination_listener(bell.ring)
             await connection.add_listener(PUBLISHED, bell.ring)
             while not stop.is_set():
-                bell.quieten()
-                await assign_positions(connection)
-                await bell.wait(self._poll_s)
+                await self._stay_awake(connection, bell, stop)
+                if not stop.is_set() and await self._may_sleep(connection, bell):
+                    await bell.wait(self._poll_s)
         finally:
             self.leads = False
             # A lost connection has lost its lock as well.
             with contextlib.suppress(*TRANSIENT):
                 connection.remove_termination_listener(bell.ring)
                 await connection.remove_listener(PUBLISHED, bell.ring)
-                await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCK_ROOM, SEQUENCER_LOCK)
+                await connection.execute("SELECT pg_advisory_unlock_all()")
+
+    async def _stay_awake(self, connection: Connection, bell: Bell, stop: asyncio.Event) -> None:
+        """Look every few milliseconds until nothing has come for a while."""
+        clock = asyncio.get_running_loop()
+        await queries.try_lock(connection, room=LOCK_ROOM, lock=AWAKE_LOCK)
+        last = clock.time()
+        while not stop.is_set() and clock.time() - last < self._sleepy_s:
+            bell.quieten()
+            if await assign_positions(connection):
+                last = clock.time()
+            await bell.wait(self._look_every_s)
+
+    async def _may_sleep(self, connection: Connection, bell: Bell) -> bool:
+        """Say that we sleep, and make sure that nobody who thought us awake is still committing.
+
+        Whoever begins to commit events after this finds us asleep and rings; whoever began
+        before has committed, and the last look sees it.
+        """
+        bell.quieten()
+        await queries.unlock(connection, room=LOCK_ROOM, lock=AWAKE_LOCK)
+        if not await queries.try_lock(connection, room=LOCK_ROOM, lock=COMMITTING_LOCK):
+            return False
+        await queries.unlock(connection, room=LOCK_ROOM, lock=COMMITTING_LOCK)
+        return await assign_positions(connection) == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,13 @@ given AS (
 SELECT count(*), CASE WHEN count(*) > 0 THEN pg_notify('haidang_event_positioned', '') END
   FROM given;
 
--- name: try_to_lead(room, lock)$
--- The session's bid to be the one sequencer.
+-- name: try_lock(room, lock)$
+-- Take a lock of the session if nobody else has it; whether it was taken.
 SELECT pg_try_advisory_lock(:room, :lock);
+
+-- name: unlock(room, lock)$
+-- Give a lock of the session back.
+SELECT pg_advisory_unlock(:room, :lock);
 
 -- name: head_position()$
 -- The last position given so far.
