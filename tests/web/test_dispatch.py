@@ -8,14 +8,15 @@ import pytest
 from litestar import Litestar, get
 
 from haidang.infra.settings import Settings
-from haidang.infra.tokens import issue_token
+from haidang.infra.tokens import issue_token, revoke_tokens_labelled
 from haidang.kernel.actors import Audience, part
 from haidang.packs.environment.pack import PACK
 from haidang.web.api.ngsi_ld.routes import ROUTES
 from haidang.web.asgi import build_application, build_portal
 from haidang.web.shared.audiences import audiences_of, guard_audience
+from haidang.web.shared.bearers import Bearers
 from haidang.web.shared.dispatch import Dispatcher
-from haidang.web.shared.errors import RouteWithoutAudience
+from haidang.web.shared.errors import RouteWithoutAudience, TokenRefused
 from haidang.web.shared.frame import Frame
 from haidang.web.shared.house import House, Receive, Scope, Send
 from tests.web.client import Client
@@ -161,6 +162,19 @@ async def test_a_token_says_who_asks_and_a_wrong_one_is_refused(web: Client, hou
         assert reply.status == 401
         assert (reply.header("www-authenticate") or "").startswith("Bearer")
         assert token not in reply.text
+
+
+async def test_a_revoked_token_ends_within_seconds(house: House) -> None:
+    admin, now = part("test"), house.clock.now()
+    async with house.pool.acquire() as connection:
+        token = await issue_token(connection, admin, "gateway", now=now, lasts=None)
+        patient, strict = Bearers(house), Bearers(house, remembered_s=0.0)
+        for bearers in (patient, strict):
+            assert (await bearers.actor_of(f"Bearer {token}")).belongs_to(Audience.MACHINE)
+        await revoke_tokens_labelled(connection, admin, "gateway", now=now)
+    assert (await patient.actor_of(f"Bearer {token}")).belongs_to(Audience.MACHINE)
+    with pytest.raises(TokenRefused):
+        await strict.actor_of(f"Bearer {token}")
 
 
 async def test_a_trace_is_continued_and_told(web: Client) -> None:

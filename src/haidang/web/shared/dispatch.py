@@ -18,13 +18,11 @@ from typing import Any
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from prometheus_client import Histogram
 
-from haidang.infra.database import reading
 from haidang.infra.telemetry import count_request, histogram, logger, parse_traceparent, trace
-from haidang.infra.tokens import actor_of_token
 from haidang.infra.translations import choose_locale
-from haidang.kernel.actors import Actor, anonymous
 from haidang.kernel.errors import HaidangError
 from haidang.web.shared.answers import Answer, header_of
+from haidang.web.shared.bearers import Bearers
 from haidang.web.shared.errors import (
     BodyTooLarge,
     HostNotOurs,
@@ -33,7 +31,6 @@ from haidang.web.shared.errors import (
     RequestTookTooLong,
     RequestUnreadable,
     SomethingBroke,
-    TokenRefused,
 )
 from haidang.web.shared.frame import Frame, locale_of
 from haidang.web.shared.house import AsgiApplication, House, Receive, Scope, Send
@@ -85,6 +82,7 @@ class Dispatcher:
         self._house = house
         self._portal = portal
         self._frame = frame
+        self._bearers = Bearers(house)
         self._answer_machines = answer_machines
         self._patience_s = patience_s
         self._loopback = answers_for("localhost", house.settings.host) and not answers_for(
@@ -142,7 +140,8 @@ class Dispatcher:
                 self._check_host(passage.scope)
                 self._check_length(passage.scope, limit)
                 self._check_method(passage)
-                passage.scope["state"]["actor"] = await self._actor(passage.scope)
+                authorization = header_of(passage.scope["headers"], b"authorization")
+                passage.scope["state"]["actor"] = await self._bearers.actor_of(authorization)
                 await application(passage.scope, limited_receive, guarded_send)
         except asyncio.CancelledError:
             raise
@@ -168,20 +167,6 @@ class Dispatcher:
     def _check_method(self, passage: _Passage) -> None:
         if passage.face == "portal" and passage.asked_method not in _KNOWN_METHODS - {"OPTIONS"}:
             raise MethodNotOffered(method=passage.asked_method[:20])
-
-    async def _actor(self, scope: Scope) -> Actor:
-        """Who asks, by the bearer token; anonymous without one. A wrong token is refused, not ignored."""
-        authorization = header_of(scope["headers"], b"authorization")
-        if not authorization:
-            return anonymous()
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise TokenRefused
-        async with reading(self._house.pool) as connection:
-            actor = await actor_of_token(connection, token.strip(), now=self._house.clock.now())
-        if actor is None:
-            raise TokenRefused
-        return actor
 
     def _outward(self, passage: _Passage, send: Send) -> Send:
         """Add what every answer carries, and take the body from an answer to HEAD."""
