@@ -49,7 +49,7 @@ class Publisher:
             self._client.tls_set_context(ssl.create_default_context())
         self._client.connect_async(parts.hostname or "127.0.0.1", parts.port or (8883 if tls else 1883))
         self._room = threading.Semaphore(_IN_FLIGHT)
-        self._client.on_publish = lambda *_: self._room.release()
+        self._client.publish_callback()(lambda *_: self._room.release())
         self._client.on_disconnect = self._on_disconnect
         self.interruptions = 0
         self._client.loop_start()

@@ -128,9 +128,10 @@ class Player:
                 if not caught_up:
                     caught_up = True
                     log.info(
-                        "caught up with now: %d readings, %.0f a second",
+                        "caught up with now: %d readings, %.0f a second; waited %.0f s for the platform",
                         self.progress.sent,
                         self.progress.per_second,
+                        self.progress.waited_s,
                     )
                 stop.wait(min(self._until_next_s(), _LONGEST_SLEEP_S))
                 pauses = 0
