@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -28,6 +28,19 @@ class ProvinceSettingsAreForAdministrators(Denied):
     """Only an administrator may change the settings of the province."""
 
 
+PROVINCE_LABELS = {
+    "name": "Name of the province, as its people write it.",
+    "emblem": "Path of the emblem on this site, shown beside the mark; empty for none.",
+    "locale": "Language of pages for a visitor who chose none.",
+    "emergency_numbers": "Numbers to dial in need, as a list.",
+    "contact": "How to reach who runs this site: an address or a telephone.",
+}
+"""What each setting of a province is: message ids."""
+
+EMERGENCY_LABELS = {"112": "Search and rescue", "113": "Police", "114": "Fire", "115": "Ambulance"}
+"""The nation's emergency numbers (a province may put its own before them): message ids."""
+
+
 class EmergencyNumber(msgspec.Struct, frozen=True):
     """A telephone number that people dial in need, and what it is for."""
 
@@ -38,31 +51,13 @@ class EmergencyNumber(msgspec.Struct, frozen=True):
 class ProvinceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one province, defaults filled in."""
 
-    name: Annotated[
-        str, Meta(min_length=1, max_length=120, description="Name of the province, as its people write it.")
-    ] = "Hải Đăng"
-    emblem: Annotated[
-        str,
-        Meta(
-            pattern=r"^(/[A-Za-z0-9._/-]*)?$",
-            max_length=200,
-            description="Path of the emblem on this site, shown beside the mark; empty for none.",
-        ),
-    ] = ""
-    locale: Annotated[
-        str, Meta(pattern=r"^(vi|en)$", description="Language of pages for a visitor who chose none.")
-    ] = "vi"
-    emergency_numbers: Annotated[
-        tuple[EmergencyNumber, ...], Meta(max_length=10, description="Numbers to dial in need, as a list.")
-    ] = (
-        EmergencyNumber("112", "Search and rescue"),
-        EmergencyNumber("113", "Police"),
-        EmergencyNumber("114", "Fire"),
-        EmergencyNumber("115", "Ambulance"),
+    name: Annotated[str, Meta(min_length=1, max_length=120)] = "Hải Đăng"
+    emblem: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._/-]*)?$", max_length=200)] = ""
+    locale: Annotated[str, Meta(pattern=r"^(vi|en)$")] = "vi"
+    emergency_numbers: Annotated[tuple[EmergencyNumber, ...], Meta(max_length=10)] = tuple(
+        EmergencyNumber(number, label) for number, label in EMERGENCY_LABELS.items()
     )
-    contact: Annotated[
-        str, Meta(max_length=300, description="How to reach who runs this site: an address or a telephone.")
-    ] = ""
+    contact: Annotated[str, Meta(max_length=300)] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +129,6 @@ async def province_changes(
         ProvinceSettingChange(**dict(row))
         async for row in _queries.changes_of_province(connection, tenant=actor.tenant, most=most)
     ]
-
-
-def describe_province_settings() -> dict[str, str]:
-    """Each setting of a province and what it is."""
-    hints = get_type_hints(ProvinceSettings, include_extras=True)
-    return {
-        name: next(note.description or "" for note in get_args(hint) if isinstance(note, Meta))
-        for name, hint in hints.items()
-    }
 
 
 def _read(name: str, value: Any) -> Any:

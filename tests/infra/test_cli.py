@@ -1,0 +1,76 @@
+"""The command line: every command declares its audience, speaks Vietnamese first, fails in one sentence."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from tests.infra.processes import finished
+
+from haidang.cli import commands_page, haidang, walk_commands
+from haidang.infra.translations import Translations
+from haidang.kernel.actors import Audience
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "commands.md"
+COMMANDS = dict(walk_commands(haidang))
+
+
+def run(*words: str, **settings: str) -> tuple[int, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HAIDANG_")}
+    own = {f"HAIDANG_{name.upper()}": value for name, value in settings.items()}
+    return finished(sys.executable, "-m", "haidang", *words, env=kept | own)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_declares_whom_it_is_for(name: str) -> None:
+    assert isinstance(getattr(COMMANDS[name], "audience", None), Audience)
+
+
+def test_the_walk_finds_the_commands_that_people_type() -> None:
+    assert {"haidang up", "haidang backup", "haidang restore", "haidang token issue"} <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_is_described_in_vietnamese(name: str) -> None:
+    translations = Translations.load()
+    command = COMMANDS[name]
+    texts = [command.help] + [one.help for one in command.params if isinstance(one, click.Option)]
+    for text in texts:
+        assert text, name
+        if text != "Show the version and exit.":  # click's own
+            assert translations.has("vi", text), text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_shown_for_every_command(name: str) -> None:
+    shown = CliRunner().invoke(haidang, [*name.split()[1:], "--help"])
+    assert shown.exit_code == 0, shown.output
+    assert "Usage: " in shown.output
+
+
+def test_help_speaks_the_chosen_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HAIDANG_DEFAULT_LOCALE", "vi")
+    assert "Chạy cả nền tảng" in CliRunner().invoke(haidang, ["--help"]).output
+    monkeypatch.setenv("HAIDANG_DEFAULT_LOCALE", "en")
+    assert "Run the whole platform" in CliRunner().invoke(haidang, ["--help"]).output
+
+
+def test_trouble_is_one_sentence_and_an_exit_status() -> None:
+    status, said = run("up", host="0.0.0.0", default_locale="vi")  # noqa: S104
+    assert status == 1
+    assert said.count("\n") == 1
+    assert "0.0.0.0" in said  # noqa: S104
+    assert "Traceback" not in said
+    status, said = run("up", port="eight", default_locale="en")
+    assert status == 2
+    assert "port" in said
+    status, said = run("token", "list", database_url="postgresql://nobody@127.0.0.1:1/x", default_locale="en")
+    assert status == 75
+    assert said == "The database does not answer right now; nothing was written.\n"
+
+
+def test_the_reference_page_is_what_the_code_says() -> None:
+    """Write it anew with `haidang commands > docs/reference/commands.md`."""
+    assert PAGE.read_text(encoding="utf-8") == commands_page()
