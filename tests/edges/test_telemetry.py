@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -165,6 +166,41 @@ def test_a_terminal_line_cannot_be_forged(out: io.StringIO) -> None:
 )
 def test_what_is_struck_out_of_a_text(text: str, struck: str) -> None:
     assert strike_out(text) == struck
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "a",
+        "a.",
+        "a@",
+        "a@b.",
+        "://",
+        "a://",
+        "a://b:",
+        "0",
+        "0 ",
+        "84 ",
+        "bearer ",
+        "bearer",
+        "token=",
+        " ",
+        "-",
+        ".",
+    ],
+)
+def test_no_text_takes_long_to_strike_out(part: str) -> None:
+    begun = time.process_time()
+    for text in (part * 200_000, part * 200_000 + "@", "x" + part * 200_000 + "!"):
+        strike_out(text)
+    assert time.process_time() - begun < 0.5
+
+
+def test_a_secret_in_the_middle_of_a_long_text_is_gone_too() -> None:
+    for place in range(0, 100_000, 977):
+        assert "hunter2" not in strike_out(
+            "a " * (place // 2) + "password=hunter2" + " b" * (50_000 - place // 2)
+        )
 
 
 def test_both_ends_of_a_long_text_are_kept() -> None:

@@ -151,12 +151,16 @@ _PERSONAL_NAME = re.compile(
     r"cccd|cmnd|citizen_?id|national_?id|passport|plate|body|payload)$",
     re.IGNORECASE,
 )
+# Each begins where a word begins and is bounded, so that no text makes it look back for long.
 _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
     (
-        re.compile(r"(?P<keep>[a-z][a-z0-9+.-]*://)[^\s/@:]*:[^\s/@]*@", re.IGNORECASE),
+        re.compile(
+            r"(?P<keep>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,20}://)[^\s/@:]{0,256}:[^\s/@]{0,512}@",
+            re.IGNORECASE,
+        ),
         rf"\g<keep>{REDACTED}@",
     ),
-    (re.compile(r"(?P<keep>\b(?:bearer|basic)\s+)[\w.~+/=-]+", re.IGNORECASE), rf"\g<keep>{REDACTED}"),
+    (re.compile(r"(?P<keep>\b(?:bearer|basic)\s{1,4})[\w.~+/=-]+", re.IGNORECASE), rf"\g<keep>{REDACTED}"),
     (
         re.compile(
             r"(?P<keep>\b(?:access_token|api[-_]?key|password|passwd|secret|token)=)[^\s&;,'\"]+",
@@ -164,13 +168,14 @@ _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         rf"\g<keep>{REDACTED}",
     ),
-    (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), PERSONAL),
+    (re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,8}"), PERSONAL),
     # Vietnamese telephone numbers, and citizens' numbers (12 digits that begin with a province's 0).
     (re.compile(r"(?<![\w.+-])(?:\+?84|0)(?:[ .-]?\d){9,10}(?![\w-])"), PERSONAL),
     (re.compile(r"(?<![\w.+-])0\d{11}(?![\w-])"), PERSONAL),
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _DEEPEST = 6
+_LOOKED_AT = 16_384
 _END = 4_096  # of a longer text only both ends are kept: a traceback says most in its last line
 
 EventDict = MutableMapping[str, Any]
@@ -178,6 +183,8 @@ EventDict = MutableMapping[str, Any]
 
 def strike_out(text: str) -> str:
     """The text without credentials, e-mail addresses, telephone and citizens' numbers."""
+    if len(text) > 2 * _LOOKED_AT:  # what is cut through here is cut away below
+        text = text[:_LOOKED_AT] + text[-_LOOKED_AT:]
     for pattern, instead in _IN_TEXT:
         text = pattern.sub(instead, text)
     return text if len(text) <= 2 * _END else f"{text[:_END]} … {text[-_END:]}"
