@@ -13,8 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import structlog
-
 from haidang.infra.database import TRANSIENT, Connection, DatabaseUnavailable, Pool, reading, transaction
 from haidang.infra.events import (
     POSITIONED,
@@ -28,12 +26,13 @@ from haidang.infra.events import (
 from haidang.infra.events import queries as log_queries
 from haidang.infra.failures import a_retry_helps, reason_of
 from haidang.infra.queries import load_queries
+from haidang.infra.telemetry import logger
 from haidang.kernel.actors import Actor, Audience, part
 from haidang.kernel.errors import Conflict, NotFound
 from haidang.kernel.events import Event
 from haidang.kernel.instants import Clock, Instant
 
-log = structlog.get_logger(__name__)
+log = logger("infra")
 queries = load_queries(Path(__file__).parent / "sql" / "consumers.sql")
 
 Handler: TypeAlias = Callable[[Connection, Envelope], Awaitable[None]]
@@ -203,7 +202,7 @@ class ConsumerRunner:
                                 await connection.remove_listener(POSITIONED, self._ring_all)
                 except TRANSIENT as trouble:
                     failures += 1
-                    log.warning("listening_stopped", reason=repr(trouble), failures=failures)
+                    log.warning("listening-stopped", reason=repr(trouble), failures=failures)
                     bell.quieten()
                     await bell.wait(backoff_s(failures, first_s=0.1, most_s=5))
         finally:
@@ -226,14 +225,14 @@ class ConsumerRunner:
                 failures = 0
             except _TROUBLE as trouble:
                 failures += 1
-                log.warning("consumer_waits_for_the_database", consumer=consumer.name, reason=repr(trouble))
+                log.warning("consumer-waits-for-the-database", consumer=consumer.name, reason=repr(trouble))
                 # Not woken by events: a database that is away must not be hammered.
                 await _sleep(stop, backoff_s(failures, first_s=0.1, most_s=5))
                 continue
             except Exception:
                 # A bug of ours outside the handler must not take the other consumers down.
                 failures += 1
-                log.exception("consumer_runner_failed", consumer=consumer.name)
+                log.exception("consumer-runner-failed", consumer=consumer.name)
                 await _sleep(stop, backoff_s(failures, first_s=1, most_s=60))
                 continue
             if not step.again:
@@ -321,7 +320,7 @@ class ConsumerRunner:
             seconds=backoff_s(attempts, first_s=self._first_retry_s, most_s=self._longest_retry_s)
         )
         log.warning(
-            "consumer_failed",
+            "consumer-failed",
             consumer=consumer.name,
             position=failure.envelope.position,
             kind=failure.envelope.kind,
@@ -345,7 +344,7 @@ class ConsumerRunner:
                 held_by=part("consumers").actor_id,
                 held_reason=f"{attempts} attempts at position {failure.envelope.position}: {reason}",
             )
-            log.error("consumer_held", consumer=consumer.name, position=failure.envelope.position)
+            log.error("consumer-held", consumer=consumer.name, position=failure.envelope.position)
 
     async def _replay(self, consumer: Consumer) -> _Step:
         """Handle one skipped event after all; failing again, it stays a dead letter."""
@@ -362,7 +361,7 @@ class ConsumerRunner:
                 )
             else:
                 reason = reason_of(failure.error)
-                log.warning("replay_failed", consumer=consumer.name, position=row["position"], reason=reason)
+                log.warning("replay-failed", consumer=consumer.name, position=row["position"], reason=reason)
                 await queries.replay_failed(
                     connection, dead_letter_id=row["dead_letter_id"], last_error=reason
                 )
@@ -435,7 +434,7 @@ async def hold_consumer(
     )
     if held is None:
         raise ConsumerAlreadyHeld(consumer=consumer)
-    log.info("consumer_held", consumer=consumer, by=actor.actor_id, reason=reason)
+    log.info("consumer-held", consumer=consumer, by=actor.actor_id, reason=reason)
 
 
 async def resume_consumer(actor: Actor, connection: Connection, consumer: str) -> None:
@@ -444,7 +443,7 @@ async def resume_consumer(actor: Actor, connection: Connection, consumer: str) -
     if await queries.resume_consumer(connection, consumer=consumer) is None:
         raise ConsumerNotHeld(consumer=consumer)
     await queries.wake_consumers(connection)
-    log.info("consumer_resumed", consumer=consumer, by=actor.actor_id)
+    log.info("consumer-resumed", consumer=consumer, by=actor.actor_id)
 
 
 async def skip_event(actor: Actor, connection: Connection, consumer: str, *, why: str, now: Instant) -> int:
@@ -470,7 +469,7 @@ async def skip_event(actor: Actor, connection: Connection, consumer: str, *, why
     await queries.advance_consumer(connection, consumer=consumer, position=position, advanced_at=now)
     await queries.resume_consumer(connection, consumer=consumer)
     await queries.wake_consumers(connection)
-    log.info("event_skipped", consumer=consumer, position=position, by=actor.actor_id, why=why)
+    log.info("event-skipped", consumer=consumer, position=position, by=actor.actor_id, why=why)
     return position
 
 
@@ -483,14 +482,14 @@ async def rewind_consumer(actor: Actor, connection: Connection, consumer: str, *
         raise ConsumerNotHeld(consumer=consumer)
     if await queries.rewind_consumer(connection, consumer=consumer, position=position) is None:
         raise PositionUnknown(position=position)
-    log.info("consumer_rewound", consumer=consumer, position=position, by=actor.actor_id)
+    log.info("consumer-rewound", consumer=consumer, position=position, by=actor.actor_id)
 
 
 async def forget_consumer(actor: Actor, connection: Connection, consumer: str) -> None:
     """Delete the cursor of a consumer that no program runs any more, so that pruning goes on."""
     if await queries.forget_consumer(connection, consumer=consumer) is None:
         raise ConsumerUnknown(consumer=consumer)
-    log.info("consumer_forgotten", consumer=consumer, by=actor.actor_id)
+    log.info("consumer-forgotten", consumer=consumer, by=actor.actor_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -541,7 +540,7 @@ async def replay_event(actor: Actor, connection: Connection, dead_letter_id: int
     if consumer is None:
         raise DeadEventUnknown(dead_letter_id=dead_letter_id)
     await queries.wake_consumers(connection)
-    log.info("event_replay_wanted", consumer=consumer, dead_letter_id=dead_letter_id, by=actor.actor_id)
+    log.info("event-replay-wanted", consumer=consumer, dead_letter_id=dead_letter_id, by=actor.actor_id)
     return consumer
 
 
@@ -552,7 +551,7 @@ async def discard_event(actor: Actor, connection: Connection, dead_letter_id: in
     )
     if consumer is None:
         raise DeadEventUnknown(dead_letter_id=dead_letter_id)
-    log.info("dead_event_discarded", consumer=consumer, dead_letter_id=dead_letter_id, by=actor.actor_id)
+    log.info("dead-event-discarded", consumer=consumer, dead_letter_id=dead_letter_id, by=actor.actor_id)
 
 
 @dataclass(frozen=True, slots=True)

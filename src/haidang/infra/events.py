@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import structlog
 
 from haidang.infra.database import TRANSIENT, Connection, Pool, Row, transaction
 from haidang.infra.queries import load_queries
-from haidang.infra.telemetry import current_trace_id, new_trace, trace
+from haidang.infra.telemetry import current_trace_id, logger, new_trace, trace
 from haidang.kernel.actors import Actor
 from haidang.kernel.errors import Invalid, Unavailable
 from haidang.kernel.events import Event
@@ -44,7 +43,7 @@ COMMITTING_LOCK = 3
 
 _NO_END = 2**63 - 1
 
-log = structlog.get_logger(__name__)
+log = logger("infra")
 queries = load_queries(Path(__file__).parent / "sql" / "events.sql")
 
 _cause: ContextVar[str | None] = ContextVar("cause", default=None)
@@ -265,7 +264,7 @@ class Sequencer:
                         await self._lead(connection, bell, stop)
                 except TRANSIENT as trouble:
                     failures += 1
-                    log.warning("sequencer_waits_for_the_database", reason=repr(trouble), failures=failures)
+                    log.warning("sequencer-waits-for-the-database", reason=repr(trouble), failures=failures)
                     bell.quieten()
                     await bell.wait(backoff_s(failures, first_s=0.1, most_s=5))
         finally:
@@ -280,7 +279,7 @@ class Sequencer:
             if stop.is_set():
                 return
         self.leads = True
-        log.info("sequencer_leads")
+        log.info("sequencer-leads")
         try:
             # A connection that is lost rings too: the next step finds out and stands for election anew.
             connection.add_termination_listener(bell.ring)

@@ -16,7 +16,6 @@ from typing import Final, NoReturn, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
-import structlog
 from croniter import croniter
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver, Relay
 from pgqueuer.adapters.persistence.qb import (
@@ -38,12 +37,12 @@ from haidang.infra.database import TRANSIENT, Connection, DatabaseUnavailable, P
 from haidang.infra.events import Bell, backoff_s, caused_by, current_cause
 from haidang.infra.failures import a_retry_helps, reason_of
 from haidang.infra.queries import load_queries
-from haidang.infra.telemetry import current_trace_id
+from haidang.infra.telemetry import current_trace_id, logger
 from haidang.kernel.actors import DEFAULT_TENANT, Actor, Audience, part
 from haidang.kernel.errors import Conflict, HaidangError, Invalid, NotFound
 from haidang.kernel.instants import VIETNAM, Clock, Instant
 
-log = structlog.get_logger(__name__)
+log = logger("infra")
 queries = load_queries(Path(__file__).parent / "sql" / "jobs.sql")
 
 T = TypeVar("T")
@@ -197,7 +196,7 @@ class _Driver(AsyncpgPoolDriver):
                 if self._stop.is_set() or not a_retry_helps(trouble):
                     raise
                 failures += 1
-                log.warning("jobs_wait_for_the_database", reason=repr(trouble), failures=failures)
+                log.warning("jobs-wait-for-the-database", reason=repr(trouble), failures=failures)
                 await asyncio.sleep(backoff_s(failures, first_s=0.1, most_s=5))
 
     async def _listen(self) -> None:
@@ -334,7 +333,7 @@ class JobRunner:
                     failures = 0
                 except _TROUBLE as trouble:
                     failures += 1
-                    log.warning("jobs_wait_for_the_database", reason=repr(trouble), failures=failures)
+                    log.warning("jobs-wait-for-the-database", reason=repr(trouble), failures=failures)
                     bell.quieten()
                     await bell.wait(backoff_s(failures, first_s=0.1, most_s=5))
                 finally:
@@ -434,7 +433,7 @@ class JobRunner:
         reason = reason_of(error)
         # A mistake of the caller's stays one; anything else may be the world's trouble.
         hopeless = isinstance(error, HaidangError) and not a_retry_helps(error)
-        log.warning("job_failed", job=job.name, job_id=run.job_id, attempt=run.attempt, reason=reason)
+        log.warning("job-failed", job=job.name, job_id=run.job_id, attempt=run.attempt, reason=reason)
         await self._patiently(
             lambda connection: queries.job_failed(
                 connection, job_id=run.job_id, reason=reason, failed_at=self._clock.now()
@@ -465,7 +464,7 @@ class JobRunner:
                     wait_s = 30.0 if due_at is None else (due_at - self._clock.now()).total_seconds()
                 except DatabaseUnavailable as trouble:
                     failures += 1
-                    log.warning("timetable_waits_for_the_database", reason=repr(trouble))
+                    log.warning("timetable-waits-for-the-database", reason=repr(trouble))
                     wait_s = backoff_s(failures, first_s=0.1, most_s=5)
                 bell.quieten()
                 # The clock of the machine can be put right while we sleep: look again now and then.
@@ -561,7 +560,7 @@ async def replay_job(actor: Actor, connection: Connection, job_id: int) -> str:
     if name is None:
         raise DeadJobUnknown(job_id=job_id)
     await queries.wake_workers(connection, channel=QUEUE.channel, message=_changed())
-    log.info("job_replayed", job=name, job_id=job_id, by=actor.actor_id)
+    log.info("job-replayed", job=name, job_id=job_id, by=actor.actor_id)
     return name
 
 
@@ -570,7 +569,7 @@ async def discard_job(actor: Actor, connection: Connection, job_id: int) -> str:
     name: str | None = await queries.discard_dead_job(connection, job_id=job_id, tenant=actor.tenant)
     if name is None:
         raise DeadJobUnknown(job_id=job_id)
-    log.info("job_discarded", job=name, job_id=job_id, by=actor.actor_id)
+    log.info("job-discarded", job=name, job_id=job_id, by=actor.actor_id)
     return name
 
 
