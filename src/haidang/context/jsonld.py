@@ -215,6 +215,8 @@ class Contexts:
             raise ContextNotAvailable(url=url, reason=failed[1])
         try:
             document = await self._get(url)
+        except (ContextUnreadable, ContextNotAvailable):
+            raise
         except HaidangError as trouble:
             if kept is not None:
                 return kept[1]

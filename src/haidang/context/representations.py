@@ -57,8 +57,13 @@ def show_entity(state: EntityState, terms: TermContext, look: Look) -> dict[str,
         elif len(present) == 1:
             shown[terms.compact(name)] = show(present[0], terms, look.sys_attrs)
         else:
-            shown[terms.compact(name)] = [show(one, terms, look.sys_attrs) for one in present]
+            shown[terms.compact(name)] = [_whole(show(one, terms, look.sys_attrs)) for one in present]
     return shown
+
+
+def _whole(shown: Any) -> Any:
+    """A concise instance among others keeps its member: a list of bare values would be one value."""
+    return shown if isinstance(shown, dict) and shown.keys() & _PLURALS.keys() else {"value": shown}
 
 
 def _head(state: EntityState, terms: TermContext, look: Look) -> dict[str, Any]:
@@ -102,7 +107,9 @@ def _concise(instance: Stored, terms: TermContext, sys_attrs: bool) -> Any:  # n
             continue
         if ":" in member and isinstance(value, list):
             present = [_concise(one, terms, sys_attrs) for one in value]
-            shown[terms.compact(member)] = present[0] if len(present) == 1 else present
+            shown[terms.compact(member)] = (
+                present[0] if len(present) == 1 else [_whole(one) for one in present]
+            )
         elif member in _TERMS:
             shown[member] = _compacted(value, terms)
         elif sys_attrs or member not in _TIMES:
