@@ -39,8 +39,9 @@ def wait_for_port(port: int, *, patience_s: float = 15.0) -> None:
 class RealBroker:
     """A broker process on a port of its own; it can be killed and started again."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
+    def __init__(self, kind: str, folder: Path, *, more: str = "") -> None:
         self.kind = kind
+        self._more = more
         self.port = free_port()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -75,6 +76,8 @@ class RealBroker:
             r"^persistence_location .*$", f"persistence_location {self._folder}/", text, flags=re.MULTILINE
         )
         assert (ports, places) == (1, 1)
+        if self._more:
+            text = text.replace("allow_anonymous true", "allow_anonymous false") + self._more
         if os.geteuid() == 0:
             # It would drop to its own user, who cannot write a test's folder.
             text += "\nuser root\n"

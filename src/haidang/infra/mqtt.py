@@ -16,12 +16,15 @@ from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import paho.mqtt.client as paho
+import structlog
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from haidang.kernel.errors import Invalid, Unavailable
 from haidang.kernel.instants import Clock, Instant, SystemClock
+
+log = structlog.get_logger(__name__)
 
 QOS = 1
 """At least once: what stands behind must be idempotent."""
@@ -227,19 +230,25 @@ class MqttSubscriber:
         self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         if reason.is_failure:
+            # Wrong credentials, for one: said each time, tried again, for it may be mended over there.
+            log.warning("broker_refuses", host=self._address.host, reason=str(reason))
             return
         # On a resumed session this changes nothing; on a new one it is where the session begins.
         client.subscribe([(one, QOS) for one in self._filters])
 
     def _on_subscribe(self, *_: Any) -> None:
+        log.info("broker_reached", host=self._address.host, port=self._address.port)
         self._failures = 0
         self._call(self._gone.clear)
         self._call(self._subscribed.set)
 
     def _on_connect_fail(self, *_: Any) -> None:
+        log.warning("broker_away", host=self._address.host, port=self._address.port, attempt=self._failures)
         self._pace()
 
     def _on_disconnect(self, *_: Any) -> None:
+        if not self._closing:
+            log.warning("broker_lost", host=self._address.host, port=self._address.port)
         with self._acks:
             self._session += 1
         self._call(self._subscribed.clear)
