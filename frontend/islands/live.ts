@@ -8,16 +8,28 @@
 
 const MINUTE = 60_000;
 
+/** The server's moment at the last rendering, and ours then: a wrong clock here must not age a figure. */
+const rendered = { there: momentOf(document), here: Date.now() };
+
+function momentOf(page: Document): number {
+  return Date.parse(page.documentElement.dataset["now"] ?? "");
+}
+
+function now(): number {
+  return rendered.there + (Date.now() - rendered.here);
+}
+
 function sayAges(within: ParentNode): void {
   const speech = new Intl.RelativeTimeFormat(document.documentElement.lang || "vi", { numeric: "always" });
   for (const stamp of within.querySelectorAll<HTMLTimeElement>("time[data-age][datetime]")) {
-    const minutes = Math.floor((Date.now() - Date.parse(stamp.dateTime)) / MINUTE);
-    // A clock that is behind the server's would speak of the future: leave the server's words.
-    if (!Number.isFinite(minutes) || minutes < 1) continue;
+    const minutes = Math.floor((now() - Date.parse(stamp.dateTime)) / MINUTE);
+    // Less than a minute, or a moment that cannot be read: the server's words stand.
+    // After a month the server writes the date, and that stands too.
+    if (!Number.isFinite(minutes) || minutes < 1 || minutes >= 30 * 1440) continue;
     const [amount, unit] =
       minutes < 60
         ? ([minutes, "minute"] as const)
-        : minutes < 48 * 60
+        : minutes < 1440
           ? ([Math.floor(minutes / 60), "hour"] as const)
           : ([Math.floor(minutes / 1440), "day"] as const);
     const words = speech.format(-amount, unit);
@@ -59,16 +71,18 @@ class LiveRegion {
   }
 
   #exchange(html: string): void {
-    const fresh = new DOMParser().parseFromString(html, "text/html").getElementById(this.element.id);
+    const page = new DOMParser().parseFromString(html, "text/html");
+    const fresh = page.getElementById(this.element.id);
     if (fresh === null) return;
+    Object.assign(rendered, { there: momentOf(page), here: Date.now() });
+    if (this.element.contains(document.activeElement)) return; // never pull a link from under a finger
     const opened = new Set([...this.element.querySelectorAll("details[open]")].map((one) => one.id));
     for (const part of fresh.querySelectorAll("details")) part.open = part.open || opened.has(part.id);
-    if (this.element.contains(document.activeElement)) return; // never pull a link from under a finger
     const before = figures(this.element);
     this.element.replaceChildren(...fresh.childNodes);
-    for (const [key, now] of figures(this.element)) {
+    for (const [key, figure] of figures(this.element)) {
       const was = before.get(key);
-      if (was !== undefined && was.textContent !== now.textContent) now.classList.add("just-changed");
+      if (was !== undefined && was.textContent !== figure.textContent) figure.classList.add("just-changed");
     }
     sayAges(this.element);
   }

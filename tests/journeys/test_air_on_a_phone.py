@@ -152,6 +152,21 @@ async def test_an_open_page_follows_the_figures_by_itself(
     await context.close()
 
 
+async def test_a_wrong_clock_in_the_telephone_does_not_age_a_figure(
+    chrome: Browser, clock: SetClock, city: str
+) -> None:
+    clock.advance(timedelta(minutes=7))
+    context = await chrome.new_context(viewport=PHONE)
+    page = await context.new_page()
+    await page.clock.install(time=clock.now() + timedelta(days=3 * 365))
+    await page.goto(city + "/khong-khi/tram/phu-thuy")
+    age = page.locator("time[data-age]").first
+    await expect(age).to_have_text("7 phút trước")
+    await page.clock.run_for(35_000)  # the island has counted on, and not yet asked again
+    await expect(age).to_have_text("7 phút trước")
+    await context.close()
+
+
 @pytest.mark.parametrize("path", ["/", "/khong-khi", "/khong-khi/tram/phu-thuy"])
 async def test_a_citizens_page_is_light(chrome: Browser, city: str, path: str) -> None:
     context = await chrome.new_context(viewport=PHONE)

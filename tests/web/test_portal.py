@@ -42,7 +42,7 @@ async def test_every_page_carries_the_numbers_the_menu_and_the_other_language(
     for number in ("112", "113", "114", "115"):
         assert f'href="tel:{number}"' in page.text
     locale = "en" if prefix else "vi"
-    assert f'<html lang="{locale}">' in page.text
+    assert f'<html lang="{locale}" data-now="2026-11-21T05:00:00Z">' in page.text
     assert page.header("content-language") == locale
     english = "/en" if path == "/" else f"/en{path}"
     assert f'hreflang="en" href="{english}"' in page.text
