@@ -96,7 +96,7 @@ def test_a_setting_that_does_not_exist_is_refused_in_the_file(tmp_path: Path) ->
         read_settings({})
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "haidang.example.vn", "", "127.0.0.1.evil"])  # noqa: S104
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "haidang.example.vn", "", "127.0.0.1.evil"])  # noqa: S104  (must be refused)
 def test_a_public_bind_is_refused(host: str, tmp_path: Path) -> None:
     written(tmp_path, f'host = "{host}"')
     with pytest.raises(PublicBindRefused, match="until people can sign in"):
@@ -110,7 +110,7 @@ def test_this_machine_may_be_bound(host: str) -> None:
 
 def test_a_part_gets_the_same_settings_by_its_environment() -> None:
     settings = read_settings(
-        {"HAIDANG_PORT": "8005", "HAIDANG_HOME": "/tmp/x", "DATABASE_URL": "postgresql:///a?host=/tmp"}  # noqa: S108
+        {"HAIDANG_PORT": "8005", "HAIDANG_HOME": "/tmp/x", "DATABASE_URL": "postgresql:///a?host=/tmp"}  # noqa: S108  (only read)
     )
     assert read_settings(environment_of(settings)) == settings
 
