@@ -18,7 +18,7 @@ from haidang.context.errors import (
     SameInstanceTwice,
 )
 from haidang.context.jsonld import TermContext
-from haidang.context.model import QUALITY, VALUE_MEMBERS, AttributeInstance, PatchAttribute, is_uri
+from haidang.context.model import QUALITY, VALUE_MEMBERS, AttributeInstance, PatchAttribute, Stored, is_uri
 from haidang.kernel.errors import Invalid
 from haidang.kernel.geometry import check_geometry
 from haidang.kernel.instants import Instant, InstantUnreadable, format_instant, parse_instant
@@ -84,38 +84,24 @@ class Declarations:
             }
         )
 
-    def check(self, types: Sequence[str], attributes: Sequence[AttributeInstance]) -> None:
-        """Refuse an attribute of another kind or in another unit than its type declares."""
+    def check(self, types: Sequence[str], name: str, content: Stored) -> None:
+        """Refuse an attribute of another kind or in another unit than one of its types declares."""
         for type_iri in types:
-            for instance in attributes:
-                declared = self.attributes.get((type_iri, instance.name))
-                if declared is not None:
-                    _check_declared(*declared, instance)
-
-    def check_members(self, types: Sequence[str], command: PatchAttribute) -> None:
-        """Refuse a partial update that would contradict the declaration."""
-        for type_iri in types:
-            found = self.attributes.get((type_iri, command.name))
-            if found is None:
-                continue
-            entity_type, declared = found
-            value = command.members.get(VALUE_MEMBERS[declared.kind], 0)
-            kind = command.kind or declared.kind
-            unit = command.members.get("unitCode")
-            _check_declared(
-                entity_type, declared, AttributeInstance(command.name, value, kind=kind, unit=unit)
-            )
+            found = self.attributes.get((type_iri, name))
+            if found is not None:
+                _check_declared(*found, content)
 
 
-def _check_declared(entity_type: EntityType, declared: Attribute, instance: AttributeInstance) -> None:
+def _check_declared(entity_type: EntityType, declared: Attribute, content: Stored) -> None:
     named = {"attribute": declared.name, "entity_type": entity_type.name}
-    if instance.kind is not declared.kind:
-        raise AttributeKindWrong(**named, declared=declared.kind.value, given=instance.kind.value)
+    if content["type"] != declared.kind.value:
+        raise AttributeKindWrong(**named, declared=declared.kind.value, given=content["type"])
     if declared.unit is None:
         return
-    if instance.unit is not None and instance.unit != declared.unit:
-        raise AttributeUnitWrong(**named, declared=declared.unit, given=instance.unit)
-    value = instance.value
+    unit = content.get("unitCode")
+    if unit is not None and unit != declared.unit:
+        raise AttributeUnitWrong(**named, declared=declared.unit, given=unit)
+    value = content.get("value")
     if declared.kind is AttributeKind.PROPERTY and (
         isinstance(value, bool) or not isinstance(value, int | float | None)
     ):

@@ -508,6 +508,8 @@ class _Draft:
         present = self._instance(name, dataset_id)
         observed = "observedAt" in content
         check_stored(name, content, self.now)
+        if self.command.rules is not None:
+            self.command.rules.check(self.types, name, content)
         number = plain_number(name, content)
         document = None if number is not None else storable(name, content)
         if present is not None and same_content(present, content):

@@ -4,12 +4,12 @@ Names are IRIs everywhere in here: terms and contexts end at the faces (`jsonld`
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from math import isfinite
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 import orjson
@@ -78,11 +78,23 @@ class AttributeInstance(msgspec.Struct, frozen=True):
     why: str | None = None
 
 
+class Rules(Protocol):
+    """What is to be checked where the entity's types are known: with the entity locked, before writing."""
+
+    def check(self, types: Sequence[str], name: str, content: Stored) -> None:
+        """Refuse an instance that contradicts what one of the types declares."""
+        ...
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to be done to one entity; `origin` says which derivation or source wants it."""
+    """Something to be done to one entity.
+
+    `origin` says which derivation or source wants it; `rules`, if given, every instance must pass.
+    """
 
     entity_id: str
     origin: str | None = None
+    rules: Rules | None = None
 
 
 class CreateEntity(Command, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ from haidang.context.model import (
     DeleteEntity,
     Outcome,
     PatchAttribute,
+    Rules,
     Selection,
     Stored,
     UpdateAttributes,
@@ -87,11 +88,16 @@ async def create_entity(
     attributes: Sequence[AttributeInstance],
     *,
     scope: Sequence[str] = (),
+    rules: Rules | None = None,
     weight: int = 1024,
 ) -> Outcome:
     """Make an entity; raises EntityAlreadyExists."""
     command = CreateEntity(
-        entity_id=entity_id, types=tuple(types), attributes=tuple(attributes), scope=tuple(scope)
+        entity_id=entity_id,
+        types=tuple(types),
+        attributes=tuple(attributes),
+        scope=tuple(scope),
+        rules=rules,
     )
     return await write_command(actor, writer, command, weight=weight)
 
@@ -105,6 +111,7 @@ async def append_attributes(
     types: Sequence[str] = (),
     scope: Sequence[str] | None = None,
     overwrite: bool = True,
+    rules: Rules | None = None,
     weight: int = 1024,
 ) -> Outcome:
     """Add attributes to an entity; raises EntityUnknown."""
@@ -114,6 +121,7 @@ async def append_attributes(
         types=tuple(types),
         scope=None if scope is None else tuple(scope),
         overwrite=overwrite,
+        rules=rules,
     )
     return await write_command(actor, writer, command, weight=weight)
 
@@ -127,6 +135,7 @@ async def update_attributes(
     removed: Sequence[tuple[str, str | None]] = (),
     types: Sequence[str] = (),
     scope: Sequence[str] | None = None,
+    rules: Rules | None = None,
     weight: int = 1024,
 ) -> Outcome:
     """Write attributes that the entity has; those it has not stand in `not_updated`."""
@@ -136,6 +145,7 @@ async def update_attributes(
         removed=tuple(removed),
         types=tuple(types),
         scope=None if scope is None else tuple(scope),
+        rules=rules,
     )
     return await write_command(actor, writer, command, weight=weight)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
+import msgspec
 import orjson
 
 from haidang.context import service
@@ -155,7 +156,6 @@ async def create_entity(city: City, request: Request, writer: Writer) -> Answer:
     terms = await _terms_of_body(city, request, document)
     fragment = read_entity(document, terms, simplified="simplified" in request.options())
     entity_id = fragment.entity_id or ""
-    city.declarations.check(fragment.types, fragment.attributes)
     await service.create_entity(
         request.actor,
         writer,
@@ -163,6 +163,7 @@ async def create_entity(city: City, request: Request, writer: Writer) -> Answer:
         fragment.types,
         fragment.attributes,
         scope=fragment.scope or (),
+        rules=city.declarations,
         weight=len(await request.body()),
     )
     location = f"{PREFIX}/entities/{quote(entity_id, safe=':')}"
@@ -259,23 +260,10 @@ async def _fragment(city: City, request: Request, *, nulls: bool) -> tuple[Fragm
     return fragment, terms
 
 
-async def _check_declared(city: City, request: Request, fragment: Fragment) -> None:
-    """Check attributes against what the entity's types declare; the type may be in the store only."""
-    if not city.declarations.attributes or not fragment.attributes:
-        return
-    types = fragment.types
-    if not types:
-        async with reading(city.pool) as connection:
-            state = await service.retrieve_entity(request.actor, connection, request.arguments[0])
-        types = state.types
-    city.declarations.check(types, fragment.attributes)
-
-
 async def append_attributes(city: City, request: Request, writer: Writer) -> Answer:
     """POST /entities/{id}/attrs."""
     request.check_parameters(frozenset({"options", "format", "local"}), frozenset({"type"}))
     fragment, terms = await _fragment(city, request, nulls=False)
-    await _check_declared(city, request, fragment)
     outcome = await service.append_attributes(
         request.actor,
         writer,
@@ -284,6 +272,7 @@ async def append_attributes(city: City, request: Request, writer: Writer) -> Ans
         types=fragment.types,
         scope=fragment.scope,
         overwrite="noOverwrite" not in request.options(),
+        rules=city.declarations,
         weight=len(await request.body()),
     )
     return _updated(outcome, terms)
@@ -293,7 +282,6 @@ async def update_attributes(city: City, request: Request, writer: Writer) -> Ans
     """PATCH /entities/{id}/attrs."""
     request.check_parameters(frozenset({"options", "format", "local"}), frozenset({"type"}))
     fragment, terms = await _fragment(city, request, nulls=True)
-    await _check_declared(city, request, fragment)
     outcome = await service.update_attributes(
         request.actor,
         writer,
@@ -302,6 +290,7 @@ async def update_attributes(city: City, request: Request, writer: Writer) -> Ans
         removed=fragment.removed,
         types=fragment.types,
         scope=fragment.scope,
+        rules=city.declarations,
         weight=len(await request.body()),
     )
     return _updated(outcome, terms)
@@ -319,11 +308,7 @@ async def patch_attribute(city: City, request: Request, writer: Writer) -> Answe
     if isinstance(document, list):
         read_attribute(document, terms, name)
         raise NotOfferedYet(what="a list of instances in a partial update")
-    command = read_partial(document, terms, entity_id, name)
-    if city.declarations.attributes:
-        async with reading(city.pool) as connection:
-            state = await service.retrieve_entity(request.actor, connection, entity_id)
-        city.declarations.check_members(state.types, command)
+    command = msgspec.structs.replace(read_partial(document, terms, entity_id, name), rules=city.declarations)
     await service.patch_attribute(request.actor, writer, command, weight=len(await request.body()))
     return _NO_CONTENT
 
@@ -364,7 +349,6 @@ async def upsert_entities(city: City, request: Request, writer: Writer) -> Answe
         try:
             terms = await _terms_of_body(city, request, document)
             fragment = read_entity(document, terms, simplified="simplified" in options)
-            city.declarations.check(fragment.types, fragment.attributes)
         except HaidangError as mistake:
             errors.append(_batch_error(_id_of(document), mistake))
         else:
@@ -375,6 +359,7 @@ async def upsert_entities(city: City, request: Request, writer: Writer) -> Answe
                     scope=fragment.scope,
                     attributes=fragment.attributes,
                     replace="update" not in options,
+                    rules=city.declarations,
                 )
             )
     outcomes = (
