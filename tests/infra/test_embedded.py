@@ -103,6 +103,19 @@ async def test_kill_9_of_the_server_under_load_loses_nothing_and_leaves_no_orpha
     await pool.close()
 
 
+async def test_a_start_right_after_a_kill_waits_for_what_is_left_of_the_former_server(
+    database: EmbeddedDatabase,
+) -> None:
+    pool = await open_pool(database.place.dsn(), smallest=8, largest=8)
+    asleep = [asyncio.ensure_future(pool.execute("SELECT pg_sleep(1)")) for _ in range(8)]
+    await asyncio.sleep(0.2)
+    process_of(database).kill()
+    await ended(process_of(database))
+    await start(database)
+    await asyncio.gather(*asleep, return_exceptions=True)
+    await pool.close()
+
+
 _SUPERVISOR = """
 import asyncio, sys, time
 from pathlib import Path

@@ -344,19 +344,28 @@ class EmbeddedDatabase:
     async def until_it_answers(self, *, patience_s: float = 60.0) -> None:
         """Wait until it accepts connections, and make our database in it if there is none.
 
-        After a crash it reads its log first, which can take a while.
+        After a crash it reads its log first, which can take a while. Processes of a server that
+        was killed may still be on their way out; it refuses to start over them, and is started
+        again then.
         """
         dsn = self.place.dsn("postgres")
+        deadline = time.monotonic() + patience_s
         waiting = asyncio.ensure_future(wait_until_reachable(dsn, patience_s=patience_s))
-        while not waiting.done():
-            await asyncio.wait({waiting}, timeout=0.05)
-            if self.process is not None and self.process.poll() is not None:
-                waiting.cancel()
-                raise DatabaseDidNotStart(reason=self.last_words())
         try:
+            while not waiting.done():
+                await asyncio.wait({waiting}, timeout=0.05)
+                if self.process is None or self.process.poll() is None:
+                    continue
+                words = self.last_words()
+                if "is still in use" not in words or time.monotonic() > deadline - patience_s / 2:
+                    raise DatabaseDidNotStart(reason=words)
+                await asyncio.sleep(0.2)
+                self.start()
             waiting.result()
         except DatabaseUnavailable:
             raise DatabaseDidNotStart(reason=self.last_words()) from None
+        finally:
+            waiting.cancel()
         connection = await asyncpg.connect(dsn)
         try:
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
