@@ -88,6 +88,7 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience is real time: tests have little."""
     monkeypatch.setattr(player_module, "_FIRST_PATIENCE_S", 0.003)
     monkeypatch.setattr(player_module, "_PATIENCE_S", 0.003)
+    monkeypatch.setattr(player_module, "_LONGEST_PATIENCE_S", 0.006)
 
 
 def playing(platform: PlatformOfTheTest, clock: SetClock, days: float = 2, window: int = 100) -> Player:
@@ -224,3 +225,37 @@ def test_a_connection_that_broke_has_its_window_sent_again() -> None:
     player.play(StopWhenDone(clock, NOW + timedelta(seconds=30)))
     assert player.progress.repeated > 0
     assert wanted(NOW - timedelta(hours=1), NOW) <= received(platform)
+
+
+def test_while_nothing_arrives_the_play_stands_still_and_leaves_no_hole() -> None:
+    clock = SetClock(NOW)
+    platform = PlatformOfTheTest(clock, loses=1.0)
+    player = playing(platform, clock, days=0.2)
+
+    class Mended(StopWhenDone):
+        def wait(self, timeout: float | None = None) -> bool:
+            if platform.published > 100:
+                platform.loses = 0.0
+            return super().wait(timeout)
+
+    player.play(Mended(clock, NOW + timedelta(hours=2)))
+    assert wanted(NOW - timedelta(days=0.2), NOW) <= received(platform)
+
+
+def test_a_station_that_the_platform_will_not_take_is_left_behind_by_the_others() -> None:
+    clock = SetClock(NOW)
+    platform = PlatformOfTheTest(clock)
+
+    def publish(topic: str, payload: bytes) -> None:
+        if "mui-ne" not in topic:
+            platform.publish(topic, payload)
+
+    player = Player(EVERYONE, platform, publish, clock, history=timedelta(hours=2))
+    player.begin()
+    player.play(StopWhenDone(clock, NOW + timedelta(hours=1)))
+    assert {slug for slug, _ in received(platform)} == {
+        one.slug for one in STATIONS if "mui-ne" not in one.slug
+    }
+    assert {pair for pair in wanted(NOW - timedelta(hours=2), NOW) if "mui-ne" not in pair[0]} <= received(
+        platform
+    )

@@ -26,6 +26,7 @@ WINDOW = 1_000
 
 _FIRST_PATIENCE_S = 3.0
 _PATIENCE_S = 30.0
+_LONGEST_PATIENCE_S = 300.0
 _MOST_REPEATS = 5
 _LONGEST_SLEEP_S = 5.0
 
@@ -173,27 +174,39 @@ class Player:
         """Wait until the platform has what was sent; send again what did not arrive in time.
 
         A connection that broke meanwhile may have cost messages in the middle of the window,
-        which the last ones do not show: then all of it is sent again.
+        which the last ones do not show: then all of it is sent again. While nothing at all
+        arrives the play stands still; a single station that the platform will not take after
+        so many times is left behind.
         """
-        for _ in range(_MOST_REPEATS):
+        repeats = 0
+        while not stop.is_set():
             began = time.monotonic()
             missing = self._wait_for(stop, patience_s)
             self.progress.waited_s += time.monotonic() - began
-            if self._interrupted != (interrupted := self._interruptions()) and not stop.is_set():
+            if self._interrupted != (interrupted := self._interruptions()):
                 self._interrupted = interrupted
-                log.warning("the connection broke: sending %d readings again", len(self._under_way))
-                for topic, payload in self._under_way:
-                    self._publish(topic, payload)
-                self.progress.repeated += len(self._under_way)
+                self._send_window_again()
                 continue
-            if not missing or stop.is_set():
-                return not missing
-            log.warning("not arrived yet, sending again: %s", ", ".join(sorted(missing)))
-            self._send_again(missing)
-        # What a platform will not take after so many times it will not take at all: go on.
-        log.error("given up: %s", ", ".join(sorted(self._expected)))
-        self._expected.clear()
+            if not missing:
+                self._expected.clear()
+                return True
+            if len(missing) < len(self._expected):
+                repeats += 1
+            if repeats >= _MOST_REPEATS:
+                log.error("the platform does not take %s: left behind", ", ".join(sorted(missing)))
+                self._expected.clear()
+                return True
+            if not stop.is_set():
+                log.warning("not arrived yet, sending again: %s", ", ".join(sorted(missing)))
+                self._send_again(missing)
+                patience_s = min(patience_s * 2, _LONGEST_PATIENCE_S)
         return False
+
+    def _send_window_again(self) -> None:
+        log.warning("the connection broke: sending %d readings again", len(self._under_way))
+        for topic, payload in self._under_way:
+            self._publish(topic, payload)
+        self.progress.repeated += len(self._under_way)
 
     def _wait_for(self, stop: Event, patience_s: float) -> dict[str, Instant | None]:
         """The stations whose readings have not arrived when no more arrived for `patience_s`."""
@@ -208,7 +221,6 @@ class Player:
                 if slug not in reached or reached[slug] < at
             }
             if not missing:
-                self._expected.clear()
                 return missing
             if missing != before:
                 before, deadline = missing, time.monotonic() + patience_s
