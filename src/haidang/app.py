@@ -1,10 +1,12 @@
 """The composition root: reads settings, loads packs, wires rooms, runs one part of the platform; no logic."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from haidang.context import upkeep as context_upkeep
+from haidang.context.derivations import derivation_consumers, derivation_jobs
 from haidang.context.service import prepare_days, register_entity_types
 from haidang.context.writer import GroupedWriter
 from haidang.infra import upkeep as infra_upkeep
@@ -91,8 +93,8 @@ def run_work(settings: Settings) -> None:
             health.need("consumers", consumers_going(pool), essential=False)
             tasks.create_task(health.watch(stop))
             tasks.create_task(Sequencer(pool).run(stop))
-            tasks.create_task(ConsumerRunner(pool, clock, consumers_of(packs)).run(stop))
-            tasks.create_task(JobRunner(pool, clock, jobs_of(clock)).run(stop))
+            tasks.create_task(ConsumerRunner(pool, clock, consumers_of(packs, clock)).run(stop))
+            tasks.create_task(JobRunner(pool, clock, jobs_of(packs, clock)).run(stop))
             tasks.create_task(FreshnessWatch(pool, clock, declared_sources(packs)).run(stop))
 
     _run("work", settings, work)
@@ -110,21 +112,34 @@ def run_intake(settings: Settings) -> None:
             intake = MqttIntake(pool, clock, declared_sources(installed_packs()), address)
             health = _health("intake", clock, pool)
             health.need("broker", connected("broker", lambda: intake.connected))
+            announcing = asyncio.create_task(_announce(intake, settings))
             async with _watched(health, stop):
                 await intake.run(stop)
+            announcing.cancel()
 
     _run("intake", settings, take_in)
 
 
-def consumers_of(packs: Sequence[Pack]) -> tuple[Consumer, ...]:
+async def _announce(intake: MqttIntake, settings: Settings) -> None:
+    """Tell who started us that readings are heard from now on."""
+    while not intake.connected:  # noqa: ASYNC110 - another thread's state, looked at only while starting
+        await asyncio.sleep(0.05)
+    if settings.ready_fd is not None:
+        os.write(settings.ready_fd, b"!")
+
+
+def consumers_of(packs: Sequence[Pack], clock: Clock) -> tuple[Consumer, ...]:
     """Every consumer of the event log."""
-    del packs
-    return ()
+    return tuple(derivation_consumers(packs, clock))
 
 
-def jobs_of(clock: Clock) -> tuple[Job, ...]:
+def jobs_of(packs: Sequence[Pack], clock: Clock) -> tuple[Job, ...]:
     """Every job that can be enqueued or stands in the timetable."""
-    return (*infra_upkeep.upkeep_jobs(clock), *context_upkeep.upkeep_jobs(clock))
+    return (
+        *infra_upkeep.upkeep_jobs(clock),
+        *context_upkeep.upkeep_jobs(clock),
+        *derivation_jobs(packs, clock),
+    )
 
 
 def _run(name: str, settings: Settings, work: Callable[[asyncio.Event], Awaitable[None]]) -> None:

@@ -11,9 +11,11 @@ from haidang.context.derivations import (
     declared_derivations,
     derivation_consumers,
     derive,
+    derive_moment,
+    next_moment,
     stretches,
 )
-from haidang.context.events import EntitiesChanged
+from haidang.context.events import AttributeChange, EntitiesChanged, EntityChange
 from haidang.context.model import AttributeInstance, DeleteEntity, MergeObservations
 from haidang.context.service import history, one_entity
 from haidang.context.writer import apply_commands
@@ -202,3 +204,38 @@ async def test_the_air_of_a_station_gets_its_index(connection: Connection) -> No
     assert view is not None
     assert 40 < view.values["airQualityIndex"] < 60
     assert view.observed_at["airQualityIndex"] == NOON
+
+
+async def test_the_hour_in_which_a_station_falls_silent_is_derived_when_it_has_come(
+    connection: Connection,
+) -> None:
+    await observe(connection, NOON, (NOON - HOUR, 1.0), (NOON, 3.0))
+    waited = NOON + HOUR
+    assert await derive_moment(connection, DECLARED, "default", waited, now=waited)
+    (queued,) = await connection.fetch(
+        "SELECT payload FROM infra.pgqueuer WHERE entrypoint = 'derive-moment'"
+    )
+    assert b"2026-11-21T07:00:00Z" in queued["payload"]  # the next one is waited for
+    means = await history(ACTOR, connection, [STATION], KIND.attributes[1:], NOON, waited)
+    assert [one.number for one in means[STATION]["mean"]] == [2.0]
+    # Two hours later one value is left in reach: no index, and nothing more to wait for.
+    await connection.execute("DELETE FROM infra.pgqueuer")
+    assert not await derive_moment(connection, DECLARED, "default", NOON + 2 * HOUR, now=NOON + 2 * HOUR)
+    assert await connection.fetchval("SELECT count(*) FROM infra.pgqueuer") == 0
+
+
+def test_a_reading_leads_to_the_next_moment_ahead_of_now() -> None:
+    event = EntitiesChanged(
+        subject=STATION,
+        learned_at=NOON,
+        changes=(
+            EntityChange(
+                entity_id=STATION,
+                types=(TYPE,),
+                operation="updated",
+                attributes=(AttributeChange(name="https://example.vn/level", observed_at=NOON),),
+            ),
+        ),
+    )
+    assert next_moment(DECLARED, event, NOON) == NOON + HOUR
+    assert next_moment(DECLARED, event, NOON + 5 * HOUR) is None

@@ -64,6 +64,9 @@ def test_every_ngsi_ld_route_says_whom_it_is_for_and_writes_need_a_token(route: 
 
 
 def test_every_consumer_and_job_of_the_house_says_whom_it_is_for() -> None:
-    declared: list[Consumer | Job] = [*consumers_of(installed_packs()), *jobs_of(SystemClock())]
+    declared: list[Consumer | Job] = [
+        *consumers_of(installed_packs(), SystemClock()),
+        *jobs_of(installed_packs(), SystemClock()),
+    ]
     assert declared
     assert [one.name for one in declared if not isinstance(one.audience, Audience)] == []

@@ -3,6 +3,11 @@
 For each event: which inputs changed when, which moments that touches, their windows in one query
 for many entities and moments, the pack's pure function, and one write. Computing again what is
 known writes nothing, so an event may come twice (ADR 0027).
+
+A moment that still lies ahead when its last reading comes (the end of the hour) has no event of
+its own: a job waits for it, one for each derivation and moment, and waits for the next one as
+long as there is a value. So a station that falls silent keeps its index for as long as the rule
+gives it one, and loses it when the rule says so.
 """
 
 from bisect import bisect_right
@@ -11,17 +16,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+import msgspec
+
 from haidang.context import store
 from haidang.context.events import EntitiesChanged
 from haidang.context.model import ORIGIN, OWN_TERMS, AttributeInstance, MergeObservations
 from haidang.context.service import number_of
 from haidang.context.writer import apply_commands
 from haidang.infra.consumers import Consumer
-from haidang.infra.database import Connection
+from haidang.infra.database import Connection, Pool, transaction
 from haidang.infra.events import Envelope
+from haidang.infra.jobs import Job, JobRun, enqueue
 from haidang.kernel.actors import Audience, part
 from haidang.kernel.errors import Conflict, HaidangError
-from haidang.kernel.instants import Clock, Instant, SystemClock
+from haidang.kernel.instants import Clock, Instant, SystemClock, format_instant
 from haidang.sdk.model import Attribute, Derivation, DerivedValue, EntityType, Observation, Pack, Quality
 
 _LONGEST_STRETCH = timedelta(days=45)
@@ -93,7 +101,11 @@ def derivation_consumers(packs: Iterable[Pack], clock: Clock | None = None) -> l
 
 def _consumer(declared: DeclaredDerivation, clock: Clock) -> Consumer:
     async def handle(connection: Connection, envelope: Envelope) -> None:
-        await derive(connection, declared, envelope.tenant, envelope.read(EntitiesChanged), now=clock.now())
+        event, now = envelope.read(EntitiesChanged), clock.now()
+        await derive(connection, declared, envelope.tenant, event, now=now)
+        ahead = next_moment(declared, event, now)
+        if ahead is not None:
+            await _wait_for(connection, declared, envelope.tenant, ahead)
 
     return Consumer(
         name=f"derivation:{declared.pack_id}:{declared.derivation.derivation_id}",
@@ -103,17 +115,106 @@ def _consumer(declared: DeclaredDerivation, clock: Clock) -> Consumer:
     )
 
 
+DERIVE_MOMENT = "derive-moment"
+
+
+class MomentAhead(msgspec.Struct, frozen=True):
+    """A moment that a derivation waits for."""
+
+    origin: str
+    moment: Instant
+
+
+def derivation_jobs(packs: Iterable[Pack], clock: Clock) -> tuple[Job, ...]:
+    """The job that derives a moment when it has come."""
+    by_origin = {declared.origin: declared for declared in declared_derivations(packs)}
+
+    async def derive_when_come(pool: Pool, run: JobRun) -> None:
+        ahead = run.read(MomentAhead)
+        declared = by_origin.get(ahead.origin)
+        if declared is None:
+            return  # its pack has been taken out since
+        async with transaction(pool) as connection:
+            await derive_moment(connection, declared, run.tenant, ahead.moment, now=clock.now())
+
+    return (Job(name=DERIVE_MOMENT, handle=derive_when_come, audience=Audience.MACHINE),)
+
+
+async def derive_moment(
+    connection: Connection, declared: DeclaredDerivation, tenant: str, moment: Instant, *, now: Instant
+) -> bool:
+    """Derive one moment of every entity observed in its reach; whether any got a value.
+
+    While there is one, the next moment is waited for.
+    """
+    names = await store.numbers_of_names(connection, tenant, declared.inputs)
+    entity_ids = await store.entities_observed(
+        connection, tenant, list(names.values()), since=moment - declared.derivation.reach, upto=moment
+    )
+    _, valued = await _derive_touched(
+        connection, declared, tenant, {entity_id: [moment] for entity_id in entity_ids}, now=now
+    )
+    if valued:
+        later = [one for one in declared.derivation.moments(moment) if one > moment]
+        if later:
+            await _wait_for(connection, declared, tenant, min(later))
+    return valued
+
+
+def next_moment(declared: DeclaredDerivation, event: EntitiesChanged, now: Instant) -> Instant | None:
+    """The earliest moment ahead of now that the event's observations reach."""
+    recent = {
+        attribute.observed_at
+        for change in event.changes
+        if declared.entity_type.iri in change.types and change.origin != declared.origin
+        for attribute in change.attributes
+        if attribute.observed_at is not None
+        and attribute.dataset_id is None
+        and attribute.name in declared.inputs
+        and attribute.observed_at > now - declared.derivation.reach
+    }
+    return min(
+        (moment for at in recent for moment in declared.derivation.moments(at) if moment > now), default=None
+    )
+
+
+async def _wait_for(
+    connection: Connection, declared: DeclaredDerivation, tenant: str, moment: Instant
+) -> None:
+    await enqueue(
+        connection,
+        part(declared.origin, tenant),
+        DERIVE_MOMENT,
+        MomentAhead(declared.origin, moment),
+        run_at=moment,
+        dedupe=f"{declared.origin}@{format_instant(moment)}",
+    )
+
+
 async def derive(
     connection: Connection, declared: DeclaredDerivation, tenant: str, event: EntitiesChanged, *, now: Instant
 ) -> int:
     """Derive again what an event touches, in the caller's transaction; how many moments that were."""
     touched = affected_moments(declared, event, now)
+    count, _ = await _derive_touched(connection, declared, tenant, touched, now=now)
+    return count
+
+
+async def _derive_touched(
+    connection: Connection,
+    declared: DeclaredDerivation,
+    tenant: str,
+    touched: Mapping[str, list[Instant]],
+    *,
+    now: Instant,
+) -> tuple[int, bool]:
+    """Derive moments of entities and write what was found: how many moments, and whether any has a value."""
     if not touched:
-        return 0
+        return 0, False
     numbers = await store.numbers_of_entities(connection, tenant, _AUDIENCES, touched)
     names = await store.numbers_of_names(connection, tenant, declared.inputs)
     commands: list[MergeObservations] = []
-    count = 0
+    count, valued = 0, False
     for stretch in stretches({one: touched[one] for one in numbers}, declared.derivation.reach):
         windows = await _observations(connection, tenant, declared, stretch, numbers=numbers, names=names)
         for entity_id, moments in stretch.moments.items():
@@ -127,12 +228,13 @@ async def derive(
                 for instance in (_instance(declared, value),)
             ]
             if found:
+                valued = valued or any(one.value is not None for one in found)
                 commands.append(_command(declared, entity_id, found))
     outcomes = await apply_commands(connection, part(declared.origin, tenant), commands, now=now)
     wrong: HaidangError | None = next((one.error for one in outcomes if one.error is not None), None)
     if wrong is not None:
         raise wrong
-    return count
+    return count, valued
 
 
 def affected_moments(

@@ -578,6 +578,16 @@ async def numbers_observed(
     return [row async for row in rows]
 
 
+async def entities_observed(
+    connection: Connection, tenant: str, attribute_nos: Sequence[int], *, since: Instant, upto: Instant
+) -> list[str]:
+    """The ids of present entities with an observation of one of the attributes in (since, upto]."""
+    rows = queries.entities_observed(
+        connection, tenant=tenant, attribute_nos=list(attribute_nos), since=since, upto=upto
+    )
+    return [row["entity_id"] async for row in rows]
+
+
 async def evolution_newest_first(
     connection: Connection,
     tenant: str,

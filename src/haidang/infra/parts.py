@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import msgspec
@@ -51,6 +52,7 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _HEALTHY_AFTER_S = 60.0
 _TRIES_BEFORE_READY = 5
+_INTAKE_PATIENCE_S = 15.0
 _READY_PATIENCE_S = 90.0
 _LOG_LIMIT_BYTES = 20 * 1024 * 1024
 _UPKEEP_EVERY_S = 600.0
@@ -198,11 +200,26 @@ class Supervisor:
             for number in range(settings.web_processes):
                 name = "web" if settings.web_processes == 1 else f"web-{number + 1}"
                 self._launch(Part(name, _command("web"), web_environment, descriptors=(descriptor,)))
-            self._launch(Part("intake", _command("intake"), environment))
+            ready_to_read, ready_to_write = os.pipe()
+
+            def intake_environment() -> Mapping[str, str]:
+                return self._environ | environment_of(
+                    msgspec.structs.replace(shared, ready_fd=ready_to_write)
+                )
+
+            self._launch(
+                Part("intake", _command("intake"), intake_environment, descriptors=(ready_to_write,))
+            )
             await _until_ready(settings.host, port)
+            hears = await _until_written(ready_to_read, within_s=_INTAKE_PATIENCE_S)
         self._ready = True
         if self._demo:
             await self._start_demo(url, mqtt_url)
+        if not hears:
+            self._progress.say(
+                _("The broker at {url} has not answered yet; the intake keeps trying."), url=_shown(mqtt_url)
+            )
+        self._progress.say(_("Devices publish to: {url}"), url=_shown(mqtt_url))
         self._progress.say(_("Hải Đăng is ready: {url}"), url=url)
         self._progress.say(_("Press Ctrl-C to stop."))
 
@@ -211,18 +228,12 @@ class Supervisor:
             with self._progress.step(_("Waiting for the database")):
                 await wait_until_reachable(self._dsn)
             return
-        self._database = EmbeddedDatabase(self._settings.home)
+        database = self._database = EmbeddedDatabase(self._settings.home)
         with self._progress.step(_("Preparing the database")):
-            self._database.prepare()
-            self._launch_database()
-            await self._database.until_it_answers()
-        self._dsn = self._database.place.dsn()
-
-    def _launch_database(self) -> None:
-        database = self._database
-        if database is None:
-            return
-        database.start()
+            database.prepare()
+            database.start()
+            await database.until_it_answers()
+        self._dsn = database.place.dsn()
         held = Part("database", (), dict, process=database.process, started_at=time.monotonic(), starts=1)
         self._parts.append(held)
         self._watchers.append(asyncio.ensure_future(self._watch(held)))
@@ -401,6 +412,8 @@ class Supervisor:
         await asyncio.gather(*self._watchers, return_exceptions=True)
         living = [one for one in self._parts if one.process is not None and one.process.poll() is None]
         if not living:
+            if self._database is not None:  # It was starting, and nobody watched it yet.
+                await self._database.stop(within_s=self._settings.stop_deadline_s)
             return
         self._progress.say(_("Stopping …"))
 
@@ -531,6 +544,31 @@ async def _until_ready(host: str, port: int) -> None:
             return
         await asyncio.sleep(0.05)
     raise PlatformNotReady(seconds=int(_READY_PATIENCE_S), reason=said[:400])
+
+
+async def _until_written(descriptor: int, *, within_s: float) -> bool:
+    """Wait for a byte on a pipe, which stays open for whoever writes again; whether it came."""
+    written = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(descriptor, written.set)
+    try:
+        await asyncio.wait_for(written.wait(), within_s)
+    except TimeoutError:
+        return False
+    else:
+        return True
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def _shown(url: str) -> str:
+    """An address without the password that may be in it."""
+    parts = urlsplit(url)
+    return (
+        f"{parts.scheme}://{parts.hostname}:{parts.port}"
+        if parts.port
+        else f"{parts.scheme}://{parts.hostname}"
+    )
 
 
 async def _ask_readiness(host: str, port: int) -> str:

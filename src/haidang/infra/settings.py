@@ -145,6 +145,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
 
+    ready_fd: Annotated[
+        int | None,
+        Meta(
+            description="File descriptor to which a part writes one byte when it hears what it is there "
+            "for. `haidang up` gives it to its intake and waits for it.",
+        ),
+    ] = None
+
     @property
     def objects_location(self) -> str:
         """Where object files are kept, as a URL."""

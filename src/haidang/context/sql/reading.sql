@@ -166,6 +166,23 @@ SELECT entity_no, attribute_no, observed_at, number, quality,
    AND superseded_at IS NULL
  ORDER BY entity_no, attribute_no, observed_at;
 
+-- name: entities_observed(tenant, attribute_nos, since, upto)
+-- Present entities with an observation of one of the attributes in (since, upto], in the order of their ids.
+SELECT e.entity_id
+  FROM context.entity AS e
+ WHERE e.tenant = :tenant
+   AND e.deleted_at IS NULL
+   AND e.entity_no IN (
+       SELECT o.entity_no
+         FROM context.observation AS o
+        WHERE o.tenant = :tenant
+          AND o.attribute_no = ANY(CAST(:attribute_nos AS integer[]))
+          AND o.observed_at > :since
+          AND o.observed_at <= :upto
+          AND o.observed
+          AND o.superseded_at IS NULL)
+ ORDER BY e.entity_id;
+
 -- name: numbers_observed_known_at(tenant, entity_nos, attribute_nos, since, upto, known_at)
 -- The same as it was known at a moment: rows superseded since then count, rows learned since then do not.
 SELECT entity_no, attribute_no, observed_at, number, quality,
