@@ -64,6 +64,14 @@ async def prepare_connection(connection: Connection) -> None:
         )
 
 
+async def _leave_as_it_is(_connection: Connection) -> None:
+    """Nothing to reset: settings are LOCAL here, and whoever listens or locks ends it himself.
+
+    The driver has rolled back what was open and dropped its listeners by then. Its own reset is
+    one more round trip for each use of a connection: a third of the time of a read by id.
+    """
+
+
 async def open_pool(
     dsn: str,
     *,
@@ -90,6 +98,7 @@ async def open_pool(
                 "statement_timeout": f"{int(statement_timeout_s * 1000)}ms",
                 "idle_in_transaction_session_timeout": "300s",
             },
+            reset=_leave_as_it_is,
             timeout=10,
             command_timeout=statement_timeout_s + 5,
         )
