@@ -80,3 +80,40 @@ async def test_a_child_is_not_in_our_process_group() -> None:
     child.kill()
     await ended(child)
     assert not alive({child.pid})
+
+
+_LISTENER = """
+import asyncio, signal, sys
+from haidang.infra.processes import stop_on_signals
+if "nohup" in sys.argv:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+async def main():
+    stop = stop_on_signals()
+    print("ready", flush=True)
+    await stop.wait()
+    print("stopped", flush=True)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_part_hears_that_it_is_to_stop(number: signal.Signals) -> None:
+    part = started(sys.executable, "-c", _LISTENER)
+    assert part.stdout is not None
+    assert await asyncio.to_thread(part.stdout.readline) == "ready\n"
+    part.send_signal(number)
+    said, _ = await asyncio.to_thread(part.communicate, timeout=20)
+    assert said == "stopped\n"
+    assert part.returncode == 0
+
+
+async def test_under_nohup_a_closed_terminal_is_not_heard() -> None:
+    part = started(sys.executable, "-c", _LISTENER, "nohup")
+    assert part.stdout is not None
+    assert await asyncio.to_thread(part.stdout.readline) == "ready\n"
+    part.send_signal(signal.SIGHUP)
+    await asyncio.sleep(0.2)
+    assert part.poll() is None
+    part.terminate()
+    said, _ = await asyncio.to_thread(part.communicate, timeout=20)
+    assert said == "stopped\n"

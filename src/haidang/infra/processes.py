@@ -75,9 +75,10 @@ async def stop(process: subprocess.Popen[bytes], number: int, *, within_s: float
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM or SIGINT sets, for the running loop: a part then ends what it holds."""
+    """An event that SIGTERM, SIGINT or a closed terminal sets: a part then ends what it holds."""
     stop_asked = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop_asked.set)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays in force
+            loop.add_signal_handler(number, stop_asked.set)
     return stop_asked
