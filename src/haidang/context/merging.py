@@ -276,9 +276,8 @@ class _Draft:
         self.living = living
         self.types: tuple[str, ...] = living.types if living else ()
         self.scope: tuple[str, ...] = living.scope if living else ()
-        self.attributes: dict[str, list[Stored]] = (
-            {name: list(instances) for name, instances in living.attributes.items()} if living else {}
-        )
+        # A copy of the names only: a list of instances is replaced, never changed.
+        self.attributes: dict[str, Sequence[Stored]] = dict(living.attributes) if living else {}
         self.observed: list[Observed] = []
         self.taken: set[tuple[str, str | None, Instant]] = set()
         self.last_moment = work.last_moment
@@ -528,11 +527,12 @@ class _Draft:
         if not older:
             written_at = self.work.at if observed else moment
             stored = timed(content, present, format_instant(written_at))
-            instances = self.attributes.setdefault(name, [])
+            instances = [*self.attributes.get(name, ())]
             if present is None:
                 instances.append(stored)
             else:
                 instances[next(i for i, one in enumerate(instances) if one is present)] = stored
+            self.attributes[name] = instances
             self.changed = True
         self.observed.append(
             Observed(
@@ -557,9 +557,10 @@ class _Draft:
 
     def _remove(self, name: str, stored: Stored) -> None:
         dataset_id = stored.get("datasetId")
-        instances = self.attributes[name]
-        instances[:] = [one for one in instances if one is not stored]
-        if not instances:
+        left = [one for one in self.attributes[name] if one is not stored]
+        if left:
+            self.attributes[name] = left
+        else:
             del self.attributes[name]
         self.changed = True
         moment = self._fresh_moment(name, dataset_id)
