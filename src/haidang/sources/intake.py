@@ -12,16 +12,16 @@ from collections.abc import Sequence
 
 import structlog
 
-from haidang.infra.database import Pool, transaction
+from haidang.infra.database import Connection, Pool, transaction
 from haidang.infra.events import backoff_s
 from haidang.infra.failures import a_retry_helps, reason_of
 from haidang.infra.mqtt import Delivery, MqttAddress, MqttSubscriber, topic_matches
 from haidang.infra.telemetry import counter, trace
 from haidang.kernel.actors import Actor, part
-from haidang.kernel.instants import Clock
+from haidang.kernel.instants import Clock, Instant
 from haidang.sdk.model import Message
 from haidang.sources.model import DeclaredSource, Reason
-from haidang.sources.service import NO_SOURCE, quarantine_unread, take_messages
+from haidang.sources.service import NO_SOURCE, Taken, quarantine_unread, take_messages
 
 log = structlog.get_logger(__name__)
 
@@ -105,7 +105,12 @@ class MqttIntake:
                     await self._store_around(batch, error)
                     return
                 failures += 1
-                log.warning("batch waits", messages=len(batch), attempt=failures, reason=reason_of(error))
+                log.warning(
+                    "batch waits",
+                    messages=len(batch),
+                    attempt=failures,
+                    reason=reason_of(error.__cause__ or error),
+                )
                 if await self._pause(failures):
                     return  # Unacknowledged: the broker delivers it again.
             else:
@@ -154,27 +159,31 @@ class MqttIntake:
             name = declared.source_id if declared else NO_SOURCE
             by_source.setdefault(name, (declared, []))[1].append(_message(delivery))
         accepted = quarantined = 0
-        with trace("sources.take", messages=len(batch)):
-            async with transaction(self._pool) as connection:
-                # In one order everywhere: two intakes never wait for each other in a circle.
-                for _, (declared, messages) in sorted(by_source.items()):
-                    if declared is None:
-                        for message in messages:
-                            await quarantine_unread(
-                                self._actor,
-                                connection,
-                                None,
-                                message,
-                                reason=Reason.NO_SOURCE,
-                                detail=message.topic,
-                            )
-                        quarantined += len(messages)
-                        continue
-                    taken = await take_messages(self._actor, connection, declared, messages, now=now)
-                    accepted += taken.accepted
-                    quarantined += taken.quarantined
+        # A transaction for each source: entities are locked once and in order, so that nobody waits
+        # for us in a circle. What is committed before another source fails is taken again: idempotent.
+        for _, (declared, messages) in sorted(by_source.items()):
+            with trace("sources.take", messages=len(messages)):
+                async with transaction(self._pool) as connection:
+                    taken = await self._take_from(connection, declared, messages, now)
+            accepted += taken.accepted
+            quarantined += taken.quarantined
         MESSAGES_TAKEN.labels(outcome="accepted").inc(accepted)
         MESSAGES_TAKEN.labels(outcome="quarantined").inc(quarantined)
+
+    async def _take_from(
+        self,
+        connection: Connection,
+        declared: DeclaredSource | None,
+        messages: Sequence[Message],
+        now: Instant,
+    ) -> Taken:
+        if declared is not None:
+            return await take_messages(self._actor, connection, declared, messages, now=now)
+        for message in messages:
+            await quarantine_unread(
+                self._actor, connection, None, message, reason=Reason.NO_SOURCE, detail=message.topic
+            )
+        return Taken(0, len(messages))
 
     def _source_of(self, topic: str) -> DeclaredSource | None:
         if topic not in self._topics:
