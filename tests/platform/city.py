@@ -1,0 +1,77 @@
+"""A city that runs: its doors, and the processes behind them."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from haidang.infra.embedded import place_of
+from tests.infra.platform import Platform
+from tests.infra.processes import alive, descendants, until
+from tests.platform.load import STATIONS, Door, HttpLoad, MqttLoad, moments_known
+from tests.sources.brokers import free_port
+
+
+@dataclass
+class City:
+    """A running platform, who may write to it, and where readings are sent."""
+
+    platform: Platform
+    port: int
+    token: str
+    mqtt_url: str
+
+    def pid_of(self, part: str) -> int:
+        """The process of a part."""
+        if part == "database":
+            return self.platform.part("-D", str(place_of(self.platform.home).data))
+        return self.platform.part("haidang", part)
+
+
+@asynccontextmanager
+async def running(home: Path, **settings: str) -> AsyncIterator[City]:
+    """Start `haidang up`, wait until it is ready, and stop it: no process of it may be left."""
+    broker_port = free_port()
+    platform = Platform(home, broker_port=str(broker_port), **settings)
+    try:
+        port = await platform.until_ready()
+        token = re.search(r"^ +(hd_[\w-]{43})$", platform.said, re.MULTILINE)
+        assert token, platform.said
+        mqtt_url = settings.get("mqtt_url", f"mqtt://127.0.0.1:{broker_port}")
+        yield City(platform, port, token[1], mqtt_url)
+        family = descendants(platform.process.pid)
+        assert len(family) > 5
+        platform.process.terminate()
+        assert await asyncio.to_thread(platform.process.wait, 60) == 0
+        await until(lambda: not alive(family), 10, "every process to end")
+    finally:
+        platform.close()
+
+
+async def all_is_there(city: City, http: Sequence[HttpLoad], mqtt: MqttLoad, *, within_s: float = 60) -> None:
+    """Ask through the doors for everything that the loads were told is kept."""
+    door = Door(city.port, city.token)
+    lost = [
+        one
+        for creating in http
+        for one in creating.kept
+        if (await asyncio.to_thread(door.ask, "GET", f"/ngsi-ld/v1/entities/{one}"))[0] != 200
+    ]
+    assert not lost, f"{len(lost)} acknowledged entities are gone: {lost[:3]}"
+
+    def missing() -> set[tuple[str, str]]:
+        known = {
+            (f"load-{number}", moment)
+            for number in range(STATIONS)
+            for moment in moments_known(door, f"load-{number}")
+        }
+        return set(mqtt.kept) - known
+
+    deadline = time.monotonic() + within_s
+    while (gone := await asyncio.to_thread(missing)) and time.monotonic() < deadline:  # noqa: ASYNC110 - others write
+        await asyncio.sleep(0.5)
+    assert not gone, f"{len(gone)} of {len(mqtt.kept)} acknowledged readings are gone: {sorted(gone)[:3]}"
+    door.close()
