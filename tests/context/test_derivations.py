@@ -239,3 +239,25 @@ def test_a_reading_leads_to_the_next_moment_ahead_of_now() -> None:
     )
     assert next_moment(DECLARED, event, NOON) == NOON + HOUR
     assert next_moment(DECLARED, event, NOON + 5 * HOUR) is None
+
+
+async def test_while_the_past_is_filled_in_no_hole_is_derived_ahead_of_the_station(
+    connection: Connection,
+) -> None:
+    later = NOON + timedelta(days=20)
+    await observe(connection, later, (NOON - HOUR, 1.0), (NOON, 3.0))
+    await derive_all(connection, later)
+    means = await history(ACTOR, connection, [STATION], KIND.attributes[1:], NOON - 9 * HOUR, NOON + 9 * HOUR)
+    assert [(one.observed_at, one.number) for one in means[STATION]["mean"]] == [(NOON, 2.0)]
+
+
+async def test_a_late_correction_reaches_moments_derived_in_a_silence_long_ago(
+    connection: Connection,
+) -> None:
+    later = NOON + timedelta(days=20)
+    await observe(connection, NOON, (NOON - HOUR, 1.0), (NOON, 3.0))
+    await derive_moment(connection, DECLARED, "default", NOON + HOUR, now=NOON + HOUR)
+    await observe(connection, later, (NOON, 5.0))
+    await derive_all(connection, later)
+    means = await history(ACTOR, connection, [STATION], KIND.attributes[1:], NOON, NOON + 9 * HOUR)
+    assert [(one.observed_at, one.number) for one in means[STATION]["mean"]] == [(NOON + HOUR, 3.0)]

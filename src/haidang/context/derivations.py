@@ -33,6 +33,7 @@ from haidang.kernel.instants import Clock, Instant, SystemClock, format_instant
 from haidang.sdk.model import Attribute, Derivation, DerivedValue, EntityType, Observation, Pack, Quality
 
 _LONGEST_STRETCH = timedelta(days=45)
+_INSTANT = timedelta(microseconds=1)
 _AUDIENCES = [one.value for one in Audience]
 
 
@@ -220,7 +221,17 @@ async def _derive_touched(
     count, valued = 0, False
     for stretch in stretches({one: touched[one] for one in numbers}, declared.derivation.reach):
         windows = await _observations(connection, tenant, declared, stretch, numbers=numbers, names=names)
-        for entity_id, moments in stretch.moments.items():
+        ahead = {
+            entity_id: _ahead_of_station(declared, windows.get(entity_id, {}), moments, now)
+            for entity_id, moments in stretch.moments.items()
+        }
+        derived_before = await _derived_before(connection, tenant, declared, ahead, numbers)
+        for entity_id, all_moments in stretch.moments.items():
+            moments = [
+                moment
+                for moment in all_moments
+                if moment not in ahead[entity_id] or (entity_id, moment) in derived_before
+            ]
             count += len(moments)
             found = [
                 instance
@@ -318,6 +329,46 @@ async def _observations(
         series.times.append(row["observed_at"])
         series.observations.append(Observation(row["observed_at"], number_of(row), Quality(row["quality"])))
     return found
+
+
+def _ahead_of_station(
+    declared: DeclaredDerivation, inputs: Mapping[str, _Series], moments: Sequence[Instant], now: Instant
+) -> set[Instant]:
+    """The moments beyond the first one after a station's last observation, where that lies far back.
+
+    Then the past is being filled in: those moments' own readings are still on their way.
+    """
+    last = max((series.times[-1] for series in inputs.values() if series.times), default=None)
+    if last is None or last > now - declared.derivation.reach:
+        return set()
+    return {moment for moment in moments if moment > last} - {
+        min((moment for moment in moments if moment >= last), default=last)
+    }
+
+
+async def _derived_before(
+    connection: Connection,
+    tenant: str,
+    declared: DeclaredDerivation,
+    ahead: Mapping[str, set[Instant]],
+    numbers: Mapping[str, int],
+) -> set[tuple[str, Instant]]:
+    """Those of the moments ahead that were derived all the same, while the station was silent."""
+    asked = {entity_id: moments for entity_id, moments in ahead.items() if moments}
+    if not asked:
+        return set()
+    entity_of = {numbers[entity_id]: entity_id for entity_id in asked}
+    outputs = await store.numbers_of_names(connection, tenant, [one.iri for one in declared.outputs.values()])
+    every = set().union(*asked.values())
+    rows = await store.numbers_observed(
+        connection,
+        tenant,
+        list(entity_of),
+        list(outputs.values()),
+        since=min(every) - _INSTANT,
+        upto=max(every),
+    )
+    return {(entity_of[row["entity_no"]], row["observed_at"]) for row in rows}
 
 
 def _window(
