@@ -511,7 +511,8 @@ class _Draft:
             self.command.rules.check(self.types, name, content)
         number = plain_number(name, content)
         document = None if number is not None else storable(name, content)
-        if present is not None and same_content(present, content):
+        same_moment = present is not None and present.get("observedAt") == content.get("observedAt")
+        if present is not None and same_moment and same_content(present, content):
             return
         only_over_value = absent == "forget" and value_of(content) is None
         if observed:
