@@ -155,7 +155,10 @@ class Player:
         count = 0
         self._under_way.clear()
         self._interrupted = self._interruptions()
-        for at, one in islice(self.due(self._clock.now()), window):
+        # A window goes station by station: what is then computed for an hour is computed once, and
+        # not again for each reading of it that comes with another commit.
+        due = sorted(islice(self.due(self._clock.now()), window), key=lambda pair: pair[1].station.slug)
+        for at, one in due:
             station = one.station
             values = one.air.values_at(at)
             if values:
