@@ -254,11 +254,6 @@ def instance_id_at(moment: Instant) -> UUID:
     return UUID(int=milliseconds << 80 | 0x8 << 76 | (noise >> 62) << 64 | 0b10 << 62 | noise & (1 << 62) - 1)
 
 
-def moment_of_instance(instance_id: UUID) -> Instant:
-    """The moment that an instance id was made for, down to the millisecond."""
-    return _EPOCH_1900 + (instance_id.int >> 80) * _MILLISECOND
-
-
 def names_of(work: EntityWork) -> set[str]:
     """Every name that writing this entity needs a number for."""
     names: set[str] = set()

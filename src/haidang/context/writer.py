@@ -19,7 +19,7 @@ from haidang.context.events import EntitiesChanged, EntityChange
 from haidang.context.merging import EntityWork, Key, fold, settle
 from haidang.context.model import Command, Outcome, Stored
 from haidang.context.store import Locked, Written
-from haidang.infra.database import COLLISIONS, TRANSIENT, Connection, Pool, transaction
+from haidang.infra.database import COLLISIONS, TRANSIENT, Connection, Pool
 from haidang.infra.events import publish
 from haidang.kernel.actors import Actor
 from haidang.kernel.errors import Unavailable
@@ -300,18 +300,3 @@ class GroupedWriter:
 def _refuse(waiting: _Waiting, reason: Exception) -> None:
     if not waiting.done.done():
         waiting.done.set_exception(reason)
-
-
-async def write_retrying(
-    pool: Pool, actor: Actor, commands: Sequence[Command], *, clock: Clock
-) -> list[Outcome]:
-    """Run commands in a transaction of their own, again when another writer was in the way."""
-    for attempt in range(_RETRIES):
-        try:
-            async with transaction(pool) as connection:
-                return await apply_commands(connection, actor, commands, now=clock.now())
-        except Unavailable as trouble:
-            if not isinstance(trouble.__cause__, COLLISIONS):
-                raise
-            await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311  # spreads the writers
-    raise WriteFailed
