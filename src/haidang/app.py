@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 
 from haidang.context import upkeep as context_upkeep
 from haidang.context.derivations import derivation_consumers, derivation_jobs
+from haidang.context.jsonld import PATIENCE as CONTEXT_PATIENCE
+from haidang.context.jsonld import Contexts, fetching_with
 from haidang.context.service import prepare_days, register_entity_types
 from haidang.context.writer import GroupedWriter
 from haidang.infra import upkeep as infra_upkeep
@@ -20,6 +22,7 @@ from haidang.infra.health import (
     database_reachable,
     migrations_current,
 )
+from haidang.infra.http import GuardedHttp
 from haidang.infra.jobs import Job, JobRunner
 from haidang.infra.mqtt import read_mqtt_url
 from haidang.infra.processes import stop_on_signals
@@ -51,10 +54,15 @@ def run_web(settings: Settings) -> None:
 
     async def serve(stop: asyncio.Event) -> None:
         clock, packs = SystemClock(), installed_packs()
-        async with _pool(settings, "web") as pool, _writing(GroupedWriter(pool, clock)) as writer:
+        async with (
+            _pool(settings, "web") as pool,
+            _writing(GroupedWriter(pool, clock)) as writer,
+            GuardedHttp(CONTEXT_PATIENCE, clock=clock) as http,
+        ):
             async with transaction(pool) as connection:
                 await register_entity_types(part("web"), connection, packs)
-            house = build_house(settings, clock, packs, pool, writer)
+            contexts = Contexts(packs, fetching_with(http))
+            house = build_house(settings, clock, packs, pool, writer, contexts=contexts)
             async with _watched(house.health, stop):
                 await serve_application(build_application(house), settings, stop)
 
@@ -62,7 +70,13 @@ def run_web(settings: Settings) -> None:
 
 
 def build_house(
-    settings: Settings, clock: Clock, packs: Sequence[Pack], pool: Pool, writer: GroupedWriter
+    settings: Settings,
+    clock: Clock,
+    packs: Sequence[Pack],
+    pool: Pool,
+    writer: GroupedWriter,
+    *,
+    contexts: Contexts | None = None,
 ) -> House:
     """What the faces are made from, wired."""
     folders = {pack.pack_id: pack_folder(pack.pack_id) for pack in packs}
@@ -77,7 +91,9 @@ def build_house(
         templates=Templates(translations, packs=folders),
         pool=pool,
         health=health,
-        ngsi_ld=NgsiLdApplication(pool, writer, clock, packs=packs, body_limit=settings.body_limit_bytes),
+        ngsi_ld=NgsiLdApplication(
+            pool, writer, clock, packs=packs, contexts=contexts, body_limit=settings.body_limit_bytes
+        ),
     )
 
 

@@ -10,14 +10,18 @@ import pytest
 from haidang.context.jsonld import (
     CORE_URL,
     PACKS_PATH,
+    PATIENCE,
     ContextNotAvailable,
     Contexts,
     ContextUnreadable,
     NameForbidden,
+    fetching_with,
     is_core_url,
     read_references,
 )
+from haidang.infra.http import GuardedHttp
 from haidang.kernel.errors import Unavailable
+from haidang.kernel.instants import SetClock
 from haidang.packs.environment.pack import PACK as ENVIRONMENT
 
 DEFAULT = "https://uri.etsi.org/ngsi-ld/default-context/"
@@ -135,6 +139,14 @@ async def test_a_cyclic_context_ends() -> None:
 async def test_what_is_not_a_context_is_refused(document: Any) -> None:
     with pytest.raises(ContextUnreadable):
         await Contexts((), Shelf({"https://a.example/c": document}).fetch).of(["https://a.example/c"])
+
+
+async def test_a_context_is_never_fetched_from_an_address_within(clock: SetClock) -> None:
+    async with GuardedHttp(PATIENCE, clock=clock) as http:
+        contexts = Contexts((), fetching_with(http))
+        for url in ("http://127.0.0.1/c", "http://[::1]/c", "http://169.254.169.254/c", "file:///etc/passwd"):
+            with pytest.raises(ContextNotAvailable):
+                await contexts.of([url])
 
 
 async def test_too_many_contexts_within_contexts() -> None:

@@ -17,6 +17,7 @@ import orjson
 from pyld import jsonld
 
 from haidang.context.model import ORIGIN, QUALITY, is_uri
+from haidang.infra.http import GuardedHttp, HttpLimits
 from haidang.kernel.errors import HaidangError, Invalid, Unavailable
 from haidang.sdk.model import Pack
 
@@ -40,6 +41,10 @@ Reference: TypeAlias = "str | Mapping[str, Any]"
 
 Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
 """Gets a context from its URL; raises one of our errors."""
+
+
+PATIENCE: Final = HttpLimits(answer_bytes=2 * 1024 * 1024, patience_s=5, connect_patience_s=3, attempts=1)
+"""A request waits for a context: it is had at once or not at all."""
 
 
 class ContextUnreadable(Invalid):
@@ -240,6 +245,16 @@ class Contexts:
         if not isinstance(document, dict) or "@context" not in document:
             raise ContextUnreadable(reason=f"{url} has no @context")
         return {"@context": document["@context"]}
+
+
+def fetching_with(http: GuardedHttp) -> Fetch:
+    """Fetch contexts with the client that reaches public addresses only."""
+
+    async def fetch(url: str) -> bytes:
+        accepted = {"accept": "application/ld+json, application/json;q=0.9"}
+        return (await http.get(url, headers=accepted)).accepted().body
+
+    return fetch
 
 
 def is_core_url(url: str) -> bool:
