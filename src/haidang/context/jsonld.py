@@ -227,8 +227,8 @@ class Contexts:
                 return kept[1]
             if len(self._failed) > _KEPT_CONTEXTS:
                 self._failed.clear()
-            self._failed[url] = (now, str(trouble))
-            raise ContextNotAvailable(url=url, reason=str(trouble)) from trouble
+            self._failed[url] = (now, str(trouble).rstrip("."))
+            raise ContextNotAvailable(url=url, reason=str(trouble).rstrip(".")) from trouble
         self._documents[url] = (now, document)
         if len(self._documents) > _KEPT_CONTEXTS:
             self._documents.popitem(last=False)
