@@ -1,13 +1,14 @@
 """Serving: from the very process, on a socket that may have been handed over, gracefully ended."""
 
 import asyncio
+import resource
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from haidang.infra.serving import PortTaken, listen, serve_application
+from haidang.infra.serving import PortTaken, allowed_connections, listen, serve_application
 from haidang.infra.settings import Settings
 
 SERVERS = ["granian", "uvicorn"]
@@ -81,3 +82,26 @@ def test_a_taken_port_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(PortTaken, match=str(port)):
             listen(Settings(home=Path("/nowhere"), port=port))
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_clients_that_open_connections_and_say_nothing_do_not_stop_others(server: str) -> None:
+    settings, port = handed_over(server)
+    stop = asyncio.Event()
+    serving = asyncio.ensure_future(serve_application(Application(), settings, stop))
+    await asyncio.wait_for(ask(port, "/"), 10)
+    silent = []
+    for _ in range(400):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x")
+        silent.append(writer)
+    answer = await asyncio.wait_for(ask(port, "/"), 5)
+    assert answer.startswith(b"HTTP/1.1 200")
+    for writer in silent:
+        writer.close()
+    stop.set()
+    await asyncio.wait_for(serving, 30)
+
+
+def test_as_many_connections_as_files_may_be_opened_and_never_more() -> None:
+    assert 1 <= allowed_connections() <= resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2

@@ -6,6 +6,7 @@ server is used; `haidang up` runs as many web processes as are wanted on one soc
 
 import asyncio
 import os
+import resource
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any, TypeAlias
 import uvicorn
 from granian import net as granian_net
 from granian.constants import Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server as GranianServer
 
 from haidang.infra.settings import Settings
@@ -24,6 +26,9 @@ Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 _BACKLOG = 2048
 _GRACE_S = 10.0
+_MOST_CONNECTIONS = 8192
+_HEADER_PATIENCE_MS = 15_000
+"""How long a request may take to say what it wants, and a connection may stay open without one."""
 
 
 class PortTaken(Conflict):
@@ -54,11 +59,33 @@ async def serve_application(application: Application, settings: Settings, stop: 
         await run(application, listening, stop)
 
 
+def allowed_connections() -> int:
+    """How many connections may be open at once: half of the files that this process may open.
+
+    A client that opens connections and says nothing takes one of these for as long as our
+    patience lasts, and once all are taken nobody else is heard: granian's own 128 are a handful
+    of browsers. The soft limit of files is lifted first; it is kept low for programs with select().
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS * 2
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return _MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, soft // 2)
+
+
 class _Granian(GranianServer):
     """granian's embedded server on a socket that already listens."""
 
     def __init__(self, application: Application, listening: socket.socket) -> None:
-        super().__init__(application, interface=Interfaces.ASGI, log_enabled=False, websockets=False)
+        super().__init__(
+            application,
+            interface=Interfaces.ASGI,
+            log_enabled=False,
+            websockets=False,
+            backpressure=allowed_connections(),
+            http1_settings=HTTP1Settings(header_read_timeout=_HEADER_PATIENCE_MS),
+        )
         self._listening = listening
 
     def _init_shared_socket(self) -> None:
