@@ -17,6 +17,7 @@ from haidang.infra.consumers import (
     DeadEventUnknown,
     NothingToSkip,
     PositionUnknown,
+    _Step,
     consumer_states,
     dead_events,
     discard_event,
@@ -419,3 +420,32 @@ async def test_pruning_deletes_what_is_old_and_passed_by_everybody(notes: Pool, 
     assert await prune_log(notes, now=clock.now(), keep=timedelta(0), chunk=2) == 3
     await told(notes, 7)
     assert await kept() == [7], "positions go on"
+
+
+async def test_only_consumers_of_the_kinds_that_came_are_woken(notes: Pool) -> None:
+    """The others look once in a while; with many consumers their looks would be most of the work."""
+    looks: list[str] = []
+
+    class Watched(ConsumerRunner):
+        async def _step(self, consumer: Consumer, stop: asyncio.Event) -> _Step:
+            looks.append(consumer.name)
+            return await super()._step(consumer, stop)
+
+    counted, stopped = Notebook("test.counted"), Notebook("test.stopped")
+    hears_stops = Consumer(
+        name="test.stopped", listens_to=(PumpStopped,), handle=stopped.handle, audience=Audience.MACHINE
+    )
+    runner = Watched(notes, SystemClock(), [counted.consumer(), hears_stops], poll_s=60)
+    async with running(Sequencer(notes), runner):
+        await until(lambda: holds(notes, "SELECT count(*) = 2 FROM infra.event_consumer"))
+        await asyncio.sleep(0.5)
+        looks.clear()
+        for number in range(1, 4):
+            await tell(notes, pump(number))
+            await until(
+                lambda number=number: holds(  # type: ignore[misc]
+                    notes, "SELECT count(*) = $1 FROM public.noted", number
+                )
+            )
+    assert "test.counted" in looks
+    assert "test.stopped" not in looks

@@ -22,6 +22,7 @@ from haidang.infra.events import (
     caused_by,
     envelope_of,
     head_position,
+    stop_listening,
 )
 from haidang.infra.events import queries as log_queries
 from haidang.infra.failures import a_retry_helps, reason_of
@@ -39,6 +40,9 @@ Handler: TypeAlias = Callable[[Connection, Envelope], Awaitable[None]]
 
 # A cursor with nothing of its kinds to do follows the head in steps, not at every event.
 _IDLE_GAP = 1000
+
+# How often the connection that only listens is asked whether it is still there.
+_STILL_THERE_S = 15.0
 
 
 class ConsumerUnknown(NotFound):
@@ -189,17 +193,17 @@ class ConsumerRunner:
 
                         try:
                             connection.add_termination_listener(lose)
-                            await connection.add_listener(POSITIONED, self._ring_all)
+                            await connection.add_listener(POSITIONED, self._ring)
                             # Whatever came while nobody listened.
-                            self._ring_all()
+                            self._ring_those_of("")
                             failures = 0
                             while not stop.is_set() and not lost.is_set():
                                 bell.quieten()
-                                await bell.wait(60)
+                                await bell.wait(_STILL_THERE_S)
+                                # A peer that vanished without a word is found out by asking.
+                                await connection.fetchval("SELECT 1")
                         finally:
-                            with contextlib.suppress(*TRANSIENT):
-                                connection.remove_termination_listener(lose)
-                                await connection.remove_listener(POSITIONED, self._ring_all)
+                            await stop_listening(connection, POSITIONED, self._ring, lost=lose)
                 except TRANSIENT as trouble:
                     failures += 1
                     log.warning("listening-stopped", reason=repr(trouble), failures=failures)
@@ -208,9 +212,15 @@ class ConsumerRunner:
         finally:
             await bell.close()
 
-    def _ring_all(self, *_: object) -> None:
-        for bell in self._bells.values():
-            bell.ring()
+    def _ring(self, _connection: object, _pid: int, _channel: str, kinds: str) -> None:
+        self._ring_those_of(kinds)
+
+    def _ring_those_of(self, kinds: str) -> None:
+        """Wake the consumers of these kinds, separated by spaces; all of them when none is named."""
+        named = set(kinds.split())
+        for consumer in self._consumers:
+            if not named or named.intersection(consumer.kinds):
+                self._bells[consumer.name].ring()
 
     async def _follow(self, consumer: Consumer, bell: Bell, stop: asyncio.Event) -> None:
         failures = 0

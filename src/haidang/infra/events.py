@@ -12,7 +12,7 @@ ticket order, gapless. Two promises follow (ADR 0015):
 import asyncio
 import contextlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
@@ -219,6 +219,20 @@ class Bell:
             await self._watch
 
 
+async def stop_listening(
+    connection: Connection, channel: str, heard: Callable[..., None], *, lost: Callable[..., None]
+) -> None:
+    """Take the callbacks from a connection before it goes back to the pool, alive or dead."""
+    # A connection of the pool that is gone altogether has none left, and says so by raising.
+    with contextlib.suppress(*TRANSIENT):
+        connection.remove_termination_listener(lost)
+        if connection.is_closed():
+            # One that broke in the middle of a query keeps them until it is told that it is dead.
+            connection.terminate()
+        else:
+            await connection.remove_listener(channel, heard)
+
+
 def backoff_s(attempt: int, *, first_s: float, most_s: float) -> float:
     """How long to wait after the n-th failure in a row: exponential, with full jitter."""
     # Not a secret: jitter only spreads the callers.
@@ -291,9 +305,8 @@ class Sequencer:
         finally:
             self.leads = False
             # A lost connection has lost its lock as well.
+            await stop_listening(connection, PUBLISHED, bell.ring, lost=bell.ring)
             with contextlib.suppress(*TRANSIENT):
-                connection.remove_termination_listener(bell.ring)
-                await connection.remove_listener(PUBLISHED, bell.ring)
                 await connection.execute("SELECT pg_advisory_unlock_all()")
 
     async def _stay_awake(self, connection: Connection, bell: Bell, stop: asyncio.Event) -> None:

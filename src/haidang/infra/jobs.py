@@ -217,8 +217,10 @@ class _Driver(AsyncpgPoolDriver):
         if connection is None:
             return
         with contextlib.suppress(*TRANSIENT):
-            if not connection.is_closed():
-                connection.remove_termination_listener(self._lost)
+            connection.remove_termination_listener(self._lost)
+            if connection.is_closed():
+                connection.terminate()
+            else:
                 await connection.reset()
         with contextlib.suppress(*TRANSIENT):
             await self._pool.release(connection)

@@ -143,16 +143,19 @@ SELECT pg_notify('haidang_event_positioned', '');
 -- Every consumer with its lag: events it listens to after its cursor, counted up to a most.
 SELECT c.consumer, c.listens_to, c.position, c.advanced_at, c.attempts, c.retry_at,
        c.last_error, c.last_error_at, c.held_at, c.held_by, c.held_reason,
-       lag.events AS lag, lag.oldest_at AS waiting_since,
+       lag.events AS lag, oldest.published_at AS waiting_since,
        (SELECT count(*) FROM infra.event_dead_letter AS d WHERE d.consumer = c.consumer) AS dead_letters
   FROM infra.event_consumer AS c
  CROSS JOIN LATERAL (
-       SELECT count(*) AS events,
-              (SELECT e.published_at FROM infra.event AS e
-                WHERE e.event_no = (array_agg(next.event_no ORDER BY next.position))[1]) AS oldest_at
-         FROM (SELECT p.position, p.event_no
-                 FROM infra.event_position AS p
+       SELECT count(*) AS events
+         FROM (SELECT FROM infra.event_position AS p
                 WHERE p.position > c.position AND p.kind = ANY (c.listens_to)
-                ORDER BY p.position
                 LIMIT :most) AS next) AS lag
+  LEFT JOIN LATERAL (
+       SELECT e.published_at
+         FROM infra.event_position AS p
+         JOIN infra.event AS e ON e.event_no = p.event_no
+        WHERE p.position > c.position AND p.kind = ANY (c.listens_to)
+        ORDER BY p.position
+        LIMIT 1) AS oldest ON true
  ORDER BY c.consumer;

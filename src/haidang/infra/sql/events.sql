@@ -10,7 +10,8 @@ SELECT :tenant, one.kind, one.version, one.subject, :actor_id, :cause, :trace_id
  ORDER BY one.place;
 
 -- name: assign_positions()$
--- Give every committed event without a position the next ones and wake the consumers; how many.
+-- Give every committed event without a position the next ones and wake the consumers of their
+-- kinds (of all kinds, if those are too many for a notification); how many.
 -- A transaction stands where its last ticket stands, its events together and in order.
 WITH taken AS (
        DELETE FROM infra.event_pending
@@ -35,7 +36,11 @@ given AS (
          FROM placed CROSS JOIN head
         ORDER BY placed.place
        RETURNING position)
-SELECT count(*), CASE WHEN count(*) > 0 THEN pg_notify('haidang_event_positioned', '') END
+SELECT count(*),
+       CASE WHEN count(*) > 0 THEN pg_notify('haidang_event_positioned', (
+            SELECT CASE WHEN length(string_agg(DISTINCT kind, ' ')) < 7000
+                        THEN string_agg(DISTINCT kind, ' ') ELSE '' END
+              FROM placed)) END
   FROM given;
 
 -- name: try_lock(room, lock)$
