@@ -18,7 +18,7 @@ def test_a_long_text_is_read_in_little_memory(piece: bytes) -> None:
     finally:
         tracemalloc.stop()
     assert len(document) == 1
-    assert most < 20_000_000
+    assert most < 20 * len(body)  # orjson alone takes 13
 
 
 @pytest.mark.parametrize(
