@@ -178,7 +178,7 @@ def as_text(state: Mapping[Place, tuple[int, Instant | None]]) -> dict[Place, tu
 
 
 @settings(
-    max_examples=120,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
+import asyncpg
 import orjson
 import pytest
 
 from haidang.context.writer import GroupedWriter
-from haidang.infra.database import Pool
+from haidang.infra.database import Pool, open_pool
+from haidang.infra.embedded import TemporaryCluster
 from haidang.kernel.actors import Actor, anonymous, machine
 from haidang.kernel.instants import SetClock
 from haidang.sdk.model import Attribute, AttributeKind, EntityType, Pack
@@ -46,10 +49,13 @@ class Said:
 class Face:
     """Calls the application with raw ASGI messages."""
 
-    def __init__(self, limited: Callable[..., NgsiLdApplication]) -> None:
+    def __init__(self, limited: Callable[..., NgsiLdApplication], pool: Pool) -> None:
+        self.pool = pool
         self.limited = limited
         self.application = limited()
-        self.actor: Actor = machine("test")
+        tenant = f"t{uuid4().hex}"
+        self.actor: Actor = machine("test", tenant)
+        self.nobody: Actor = anonymous(tenant)
         self.pieces_left = 0
 
     async def ask(
@@ -119,20 +125,36 @@ class Face:
         """DELETE."""
         return await self.ask("DELETE", path, **more)
 
+    async def count(self, table: str) -> int:
+        """How many rows of a table of the context this test has made."""
+        found: int = await self.pool.fetchval(
+            f"SELECT count(*) FROM context.{table} WHERE tenant = $1",  # noqa: S608  # a name of our own
+            self.actor.tenant,
+        )
+        return found
 
-NOBODY = anonymous()
+
+@pytest.fixture(scope="session")
+async def face_pool(cluster: TemporaryCluster, template: str) -> AsyncIterator[Pool]:
+    """One database for all tests of the face: each works in a tenant of its own."""
+    admin = await asyncpg.connect(cluster.dsn())
+    await admin.execute(f"CREATE DATABASE haidang_face TEMPLATE {template}")
+    await admin.close()
+    opened = await open_pool(cluster.dsn("haidang_face"))
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture
-async def face(pool: Pool, clock: SetClock) -> AsyncIterator[Face]:
+async def face(face_pool: Pool, clock: SetClock) -> AsyncIterator[Face]:
     """The face with its writer running."""
-    writer = GroupedWriter(pool, clock)
+    writer = GroupedWriter(face_pool, clock)
     stop = asyncio.Event()
     running = asyncio.create_task(writer.run(stop))
 
     def made(**limits: Any) -> NgsiLdApplication:
-        return NgsiLdApplication(pool, writer, clock, packs=[PACK], body_limit=100_000, **limits)
+        return NgsiLdApplication(face_pool, writer, clock, packs=[PACK], body_limit=100_000, **limits)
 
-    yield Face(made)
+    yield Face(made, face_pool)
     stop.set()
     await running

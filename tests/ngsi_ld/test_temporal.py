@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from haidang.kernel.instants import SetClock
-from tests.ngsi_ld.conftest import NOBODY, Face
+from tests.ngsi_ld.conftest import Face
 
 ID = "urn:ngsi-ld:Vehicle:A4567"
 NULL = "urn:ngsi-ld:null"
@@ -29,7 +29,7 @@ async def driven(face: Face, clock: SetClock) -> Face:
 
 
 async def test_the_whole_evolution(driven: Face) -> None:
-    said = await driven.get(f"/temporal/entities/{ID}", actor=NOBODY)
+    said = await driven.get(f"/temporal/entities/{ID}", actor=driven.nobody)
     assert said.status == 200
     shown = said.json
     assert (shown["id"], shown["type"]) == (ID, "Vehicle")
