@@ -88,7 +88,7 @@ async def demo(url: str, token: str, broker: RealBroker) -> AsyncIterator[asynci
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(process.wait(), 10)
+            await asyncio.wait_for(process.wait(), 30)
 
 
 async def stations(pool: Pool) -> list[Any]:
@@ -144,15 +144,22 @@ async def test_a_wrong_token_is_said_and_ends_the_demo(pool: Pool, embedded_brok
         platform(pool, embedded_broker) as (url, _),
         demo(url, "wrong", embedded_broker) as process,
     ):
-        assert await asyncio.wait_for(process.wait(), 20) == 1
+        assert await asyncio.wait_for(process.wait(), 60) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_demo_stops_while_it_waits_for_a_platform(
     number: signal.Signals, embedded_broker: RealBroker
 ) -> None:
-    nowhere = f"http://127.0.0.1:{free_port()}"
-    async with demo(nowhere, "none", embedded_broker) as process:
-        await asyncio.sleep(1)
-        process.send_signal(number)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+    asked = asyncio.Event()
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as nobody:
+        port = nobody.sockets[0].getsockname()[1]
+        async with demo(f"http://127.0.0.1:{port}", "none", embedded_broker) as process:
+            await asyncio.wait_for(asked.wait(), 60)
+            process.send_signal(number)
+            assert await asyncio.wait_for(process.wait(), 30) == 0
