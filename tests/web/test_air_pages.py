@@ -136,6 +136,15 @@ async def test_a_station_has_a_page_with_everything_known_of_it(city: Client) ->
     assert "urn:ngsi-ld:AirQualityObserved:phu-thuy" in text
     rows = re.findall(r"<tr><th scope=\"row\"><time[^>]*>12:00, 21/11/2026</time></th><td[^>]*>(\d+)", text)
     assert rows == ["61"]
+    days = dict(re.findall(r"<tr><th scope=\"row\">(\d\d/\d\d/2026)</th><td[^>]*>([^<]+)<", text))
+    assert len(days) == 30
+    assert [days[day] for day in ("20/11/2026", "19/11/2026", "18/11/2026", "17/11/2026")] == [
+        "60",
+        "59",
+        "58",
+        "–",
+    ]
+    assert "21/11/2026" not in days  # today is not over
     assert text.count('<tr><th scope="row">') >= 24 + 30
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from haidang.infra.translations import Translations
 from haidang.kernel.errors import Conflict, Denied, HaidangError, Invalid, NotFound, Unavailable
-from haidang.web.shared.answers import accepted_encodings, matches, whole_answer
+from haidang.web.shared.answers import Whole, accepted_encodings, matches
 from haidang.web.shared.errors import PageNotFound
 from haidang.web.shared.problems import (
     STATUS_OF_ERROR,
@@ -46,14 +46,14 @@ def test_tags_are_compared_weakly() -> None:
 def test_each_encoding_has_its_own_tag() -> None:
     body = b"x" * 5000
     tags = {
-        dict(whole_answer([(b"accept-encoding", wanted)], body, b"text/html").headers)[b"etag"]
+        dict(Whole(body, b"text/html").answer([(b"accept-encoding", wanted)]).headers)[b"etag"]
         for wanted in (b"", b"br", b"gzip")
     }
     assert len(tags) == 3
 
 
 def test_an_error_page_has_no_tag_and_is_never_304() -> None:
-    answer = whole_answer([(b"if-none-match", b"*")], b"x", b"text/html", status=404)
+    answer = Whole(b"x", b"text/html", status=404).answer([(b"if-none-match", b"*")])
     assert answer.status == 404
     assert b"etag" not in dict(answer.headers)
 

@@ -55,6 +55,7 @@ async def test_a_new_pack_carries_a_reading_to_its_page(house: House, rivers: tu
         taken = await take_messages(part("sources"), connection, declared, [message], now=now)
     assert taken == Taken(accepted=1, quarantined=0)
 
+    web = Client(build_application(with_rivers))  # the first one shares what it made for a few seconds
     page = await web.page("/rivers")
     assert "Trạm một" in page.text
     assert "1,25" in page.text

@@ -8,6 +8,7 @@ from litestar.types import ASGIApp
 
 from haidang.kernel.actors import Audience
 from haidang.web.portal.pages import PackPages
+from haidang.web.shared.answers import Whole
 from haidang.web.shared.audiences import actor_of
 from haidang.web.shared.frame import Frame, locale_of
 from haidang.web.shared.house import House, Scope
@@ -19,20 +20,23 @@ def home_route(house: House, frame: Frame, pages: PackPages) -> HTTPRouteHandler
 
     async def home(request: Request[Any, Any, Any]) -> ASGIApp:
         scope: Scope = request.scope  # type: ignore[assignment]  # a TypedDict of the same
-        province = await frame.province(actor_of(scope).tenant)
-        cards = [
-            page
-            for pack in house.packs
-            for page in pack.pages
-            if page.in_menu and "{" not in page.path and actor_of(scope).belongs_to(page.audience)
-        ]
-        title = house.translations.gettext(
-            locale_of(str(scope["path"])), "{name} today, in one place", name=province.name
-        )
-        return sent(
-            await frame.page(
-                scope, "portal/home.html", title=title, cards=cards, rows=await pages.glances(scope)
+
+        async def make() -> Whole:
+            actor = actor_of(scope)
+            province = await frame.province(actor.tenant)
+            cards = [
+                page
+                for pack in house.packs
+                for page in pack.pages
+                if page.in_menu and "{" not in page.path and actor.belongs_to(page.audience)
+            ]
+            title = house.translations.gettext(
+                locale_of(str(scope["path"])), "{name} today, in one place", name=province.name
             )
-        )
+            rows = await pages.glances(scope)
+            return await frame.page(scope, "portal/home.html", title=title, cards=cards, rows=rows)
+
+        whole = await pages.shared(scope, make)
+        return sent(whole.answer(scope["headers"]))
 
     return get(list(paths_in_every_locale("/")), opt={"audience": Audience.PUBLIC}, name="home")(home)

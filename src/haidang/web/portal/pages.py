@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ from markupsafe import Markup
 from haidang.context import service as context
 from haidang.infra.database import Connection, reading
 from haidang.infra.telemetry import logger, span
-from haidang.kernel.actors import Actor
+from haidang.kernel.actors import Actor, anonymous
 from haidang.kernel.errors import HaidangError, NotFound
 from haidang.kernel.ids import UrnMalformed, check_urn
 from haidang.kernel.instants import Instant, format_instant
@@ -35,12 +35,13 @@ from haidang.sdk.model import (
     PageQuery,
     PageRequest,
 )
-from haidang.web.shared.answers import CSV, Answer, whole_answer
+from haidang.web.shared.answers import CSV, Whole
 from haidang.web.shared.audiences import actor_of
 from haidang.web.shared.errors import PageNotFound
 from haidang.web.shared.frame import Frame, in_locale, locale_of
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.routes import paths_in_every_locale, sent
+from haidang.web.shared.sharing import SharedPages
 
 CSV_ENDING = ".csv"
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -63,6 +64,7 @@ class PackPages:
     def __init__(self, house: House, frame: Frame) -> None:
         self._house = house
         self._frame = frame
+        self._shared = SharedPages(house.clock)
         self._mounted = [(pack, page) for pack in house.packs for page in pack.pages]
         for pack, page in self._mounted:
             _check_queries(pack, page)
@@ -92,6 +94,12 @@ class PackPages:
                 _log.error("glance-broke", pack_id=pack.pack_id, page_id=page.page_id, exc_info=trouble)
         return rows
 
+    async def shared(self, scope: Scope, make: Callable[[], Awaitable[Whole]]) -> Whole:
+        """A page as `make` makes it; for visitors of whom nothing is known, one for all of them."""
+        if actor_of(scope) != anonymous():
+            return await make()
+        return await self._shared.get(str(scope["path"]), make)
+
     def _page_route(self, pack: Pack, page: Page) -> HTTPRouteHandler:
         async def show(request: Request[Any, Any, Any]) -> ASGIApp:
             scope: Scope = request.scope  # type: ignore[assignment]  # a TypedDict of the same
@@ -103,10 +111,13 @@ class PackPages:
                     raise PageNotFound
                 parameters[last[1:-1]] = parameters[last[1:-1]].removesuffix(CSV_ENDING)
                 asked_for_csv = True
-            asked = await self._ask(scope, pack, page, parameters)
-            if asked_for_csv:
-                return sent(self._csv(scope, page, asked))
-            return sent(await self._html(scope, pack, page, asked))
+
+            async def make() -> Whole:
+                asked = await self._ask(scope, pack, page, parameters)
+                return self._csv(page, asked) if asked_for_csv else await self._html(scope, pack, page, asked)
+
+            whole = await self.shared(scope, make)
+            return sent(whole.answer(scope["headers"]))
 
         return get(
             [_PARAMETER.sub(r"{\1:str}", one) for one in paths_in_every_locale(page.path)],
@@ -118,7 +129,12 @@ class PackPages:
         async def download(request: Request[Any, Any, Any]) -> ASGIApp:
             scope: Scope = request.scope  # type: ignore[assignment]  # a TypedDict of the same
             parameters = {name: str(value) for name, value in request.path_params.items()}
-            return sent(self._csv(scope, page, await self._ask(scope, pack, page, parameters)))
+
+            async def make() -> Whole:
+                return self._csv(page, await self._ask(scope, pack, page, parameters))
+
+            whole = await self.shared(scope, make)
+            return sent(whole.answer(scope["headers"]))
 
         return get(
             [_PARAMETER.sub(r"{\1:str}", one) + CSV_ENDING for one in paths_in_every_locale(page.path)],
@@ -147,7 +163,7 @@ class PackPages:
                         results[query.name] = {} if skipped else await reader.read(query, results)
         return PageRequest(results, parameters, now, locale_of(str(scope["path"])))
 
-    async def _html(self, scope: Scope, pack: Pack, page: Page, request: PageRequest) -> Answer:
+    async def _html(self, scope: Scope, pack: Pack, page: Page, request: PageRequest) -> Whole:
         shown = page.view(request)
         heading = shown.get("heading")
         title = str(heading) if heading else self._house.translations.gettext(request.locale, page.title)
@@ -160,13 +176,13 @@ class PackPages:
             **shown,
         )
 
-    def _csv(self, scope: Scope, page: Page, request: PageRequest) -> Answer:
+    def _csv(self, page: Page, request: PageRequest) -> Whole:
         if page.csv is None:
             raise PageNotFound
         table = page.csv(request)
         disposition = f'attachment; filename="{_plain_filename(table.filename)}.csv"'
         named = (b"content-disposition", disposition.encode())
-        return whole_answer(scope["headers"], csv_text(table).encode(), CSV, headers=(named,))
+        return Whole(csv_text(table).encode(), CSV, headers=(named,))
 
     def _row(self, pack: Pack, page: Page, request: PageRequest) -> Markup:
         text = self._house.templates.render(

@@ -59,10 +59,9 @@ def accepted_encodings(accept_encoding: str) -> list[str]:
     return [name for name in ("br", "gzip") if name in taken]
 
 
-def etag_of(body: bytes, suffix: str = "") -> str:
-    """A strong entity tag of these bytes; each encoding of them has its own (RFC 9110, 8.8.3.3)."""
-    digest = hashlib.sha256(body).hexdigest()[:_ETAG_HEX]
-    return f'"{digest}-{suffix}"' if suffix else f'"{digest}"'
+def etag_of(body: bytes) -> str:
+    """A strong entity tag of these bytes; each encoding of them has one of its own (RFC 9110, 8.8.3.3)."""
+    return f'"{hashlib.sha256(body).hexdigest()[:_ETAG_HEX]}"'
 
 
 def matches(if_none_match: str, etag: str) -> bool:
@@ -71,33 +70,53 @@ def matches(if_none_match: str, etag: str) -> bool:
     return "*" in wanted or etag in wanted
 
 
-def whole_answer(
-    request_headers: Iterable[Header],
-    body: bytes,
-    content_type: bytes,
-    *,
-    status: int = 200,
-    cache_control: bytes = b"no-cache",
-    headers: Iterable[Header] = (),
-) -> Answer:
-    """A body as this client wants it: 304 when it has it already, else compressed when that pays."""
-    asked = list(request_headers)
-    encodings = accepted_encodings(header_of(asked, b"accept-encoding"))
-    encoding = encodings[0] if encodings and len(body) >= _WORTH_COMPRESSING else ""
-    etag = etag_of(body, encoding)
-    shared: list[Header] = [
-        (b"cache-control", cache_control),
-        (b"vary", b"accept-encoding"),
-        *headers,
-    ]
-    if status == HTTPStatus.OK:
-        shared.append((b"etag", etag.encode()))
-        if matches(header_of(asked, b"if-none-match"), etag):
-            return Answer(HTTPStatus.NOT_MODIFIED, tuple(shared))
-    if encoding == "br":
-        body = brotli.compress(body, mode=brotli.MODE_TEXT, quality=_BROTLI_QUALITY)
-    elif encoding == "gzip":
-        body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
-    if encoding:
-        shared.append((b"content-encoding", encoding.encode()))
-    return Answer(status, ((b"content-type", content_type), *shared), body)
+class Whole:
+    """A whole body that any number of clients may be given, each as it can read it.
+
+    The entity tag and each encoding are made once, when the first client wants them.
+    """
+
+    def __init__(
+        self,
+        body: bytes,
+        content_type: bytes,
+        *,
+        status: int = 200,
+        cache_control: bytes = b"no-cache",
+        headers: Iterable[Header] = (),
+    ) -> None:
+        self._content_type = content_type
+        self._status = status
+        self._headers: tuple[Header, ...] = (
+            (b"cache-control", cache_control),
+            (b"vary", b"accept-encoding"),
+            *headers,
+        )
+        self._bodies = {"": body}
+        self._etag = etag_of(body)
+
+    def answer(self, request_headers: Iterable[Header]) -> Answer:
+        """304 for who has it already, else the body, compressed where that pays."""
+        asked = list(request_headers)
+        encodings = accepted_encodings(header_of(asked, b"accept-encoding"))
+        encoding = encodings[0] if encodings and len(self._bodies[""]) >= _WORTH_COMPRESSING else ""
+        shared = list(self._headers)
+        if self._status == HTTPStatus.OK:
+            etag = f'{self._etag[:-1]}-{encoding}"' if encoding else self._etag
+            shared.append((b"etag", etag.encode()))
+            if matches(header_of(asked, b"if-none-match"), etag):
+                return Answer(HTTPStatus.NOT_MODIFIED, tuple(shared))
+        if encoding:
+            shared.append((b"content-encoding", encoding.encode()))
+        return Answer(self._status, ((b"content-type", self._content_type), *shared), self._packed(encoding))
+
+    def _packed(self, encoding: str) -> bytes:
+        found = self._bodies.get(encoding)
+        if found is None:
+            plain = self._bodies[""]
+            if encoding == "br":
+                found = brotli.compress(plain, mode=brotli.MODE_TEXT, quality=_BROTLI_QUALITY)
+            else:
+                found = gzip.compress(plain, _GZIP_LEVEL, mtime=0)
+            self._bodies[encoding] = found
+        return found

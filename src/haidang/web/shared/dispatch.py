@@ -223,7 +223,7 @@ class Dispatcher:
             locale = locale_of(str(scope["path"]))
             problem = problem_of(error, self._house.translations, locale)
             try:
-                return await self._frame.page(
+                page = await self._frame.page(
                     scope,
                     "shared/problem.html",
                     title=problem.title,
@@ -232,6 +232,7 @@ class Dispatcher:
                     problem=problem,
                     trace_id=passage.trace_id,
                 )
+                return page.answer(headers)
             except Exception as worse:  # noqa: BLE001 - a page about trouble must not be the next trouble
                 _log.error("problem-page-broke", exc_info=worse)
                 text = _FALLBACK.format(

@@ -11,7 +11,7 @@ from haidang.infra.translations import LOCALES, SOURCE_LOCALE
 from haidang.kernel.actors import DEFAULT_TENANT, Actor
 from haidang.kernel.errors import Unavailable
 from haidang.sdk.model import Pack
-from haidang.web.shared.answers import HTML, Answer, Header, whole_answer
+from haidang.web.shared.answers import HTML, Header, Whole
 from haidang.web.shared.house import House, Scope
 
 _PROVINCE_KEPT_S = 30.0
@@ -76,7 +76,7 @@ class Frame:
         status: int = 200,
         headers: Iterable[Header] = (),
         **context: Any,
-    ) -> Answer:
+    ) -> Whole:
         """Render a template as a whole page. `title` is already in the language of the page."""
         path = str(scope["path"])
         locale = locale_of(path)
@@ -97,8 +97,7 @@ class Frame:
             status=status,
             **context,
         )
-        return whole_answer(
-            scope["headers"],
+        return Whole(
             text.encode(),
             HTML,
             status=status,
