@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from haidang.context import upkeep as context_upkeep
 from haidang.context.derivations import derivation_consumers, derivation_jobs
@@ -32,6 +33,7 @@ from haidang.infra.telemetry import configure_logging, configure_tracing
 from haidang.infra.templates import Templates
 from haidang.infra.translations import Translations, room_folders
 from haidang.infra.version import program_version
+from haidang.infra.workload import WorkloadWatch
 from haidang.kernel.actors import part
 from haidang.kernel.errors import Invalid
 from haidang.kernel.instants import Clock, SystemClock
@@ -110,7 +112,11 @@ def run_work(settings: Settings) -> None:
             tasks.create_task(health.watch(stop))
             tasks.create_task(Sequencer(pool).run(stop))
             tasks.create_task(ConsumerRunner(pool, clock, consumers_of(packs, clock)).run(stop))
-            tasks.create_task(JobRunner(pool, clock, jobs_of(packs, clock)).run(stop))
+            events_kept = timedelta(days=settings.events_kept_days)
+            jobs = jobs_of(packs, clock, events_kept=events_kept)
+            grace_s = 0.75 * settings.stop_deadline_s
+            tasks.create_task(JobRunner(pool, clock, jobs, grace_s=grace_s).run(stop))
+            tasks.create_task(WorkloadWatch(pool, clock).run(stop))
             tasks.create_task(FreshnessWatch(pool, clock, declared_sources(packs)).run(stop))
 
     _run("work", settings, work)
@@ -149,10 +155,12 @@ def consumers_of(packs: Sequence[Pack], clock: Clock) -> tuple[Consumer, ...]:
     return tuple(derivation_consumers(packs, clock))
 
 
-def jobs_of(packs: Sequence[Pack], clock: Clock) -> tuple[Job, ...]:
+def jobs_of(
+    packs: Sequence[Pack], clock: Clock, *, events_kept: timedelta = infra_upkeep.EVENTS_KEPT
+) -> tuple[Job, ...]:
     """Every job that can be enqueued or stands in the timetable."""
     return (
-        *infra_upkeep.upkeep_jobs(clock),
+        *infra_upkeep.upkeep_jobs(clock, events_kept=events_kept),
         *context_upkeep.upkeep_jobs(clock),
         *derivation_jobs(packs, clock),
     )

@@ -285,7 +285,7 @@ class JobRunner:
         at_once: int = 8,
         poll_s: float = 5.0,
         lost_after_s: float = 30.0,
-        grace_s: float = 20.0,
+        grace_s: float = 15.0,
         first_retry_s: float = 1.0,
         longest_retry_s: float = 300.0,
     ) -> None:

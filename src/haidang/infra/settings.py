@@ -134,6 +134,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     default_locale: Annotated[
         Literal["vi", "en"], Meta(description="Language of the commands and of pages for new visitors.")
     ] = "vi"
+    events_kept_days: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3650,
+            description="Days the event log keeps what every consumer has handled. What a held consumer "
+            "has not handled is kept however old it is.",
+        ),
+    ] = 30
     stop_deadline_s: Annotated[
         int, Meta(ge=1, le=600, description="Seconds a part has to stop by itself before it is killed.")
     ] = 20

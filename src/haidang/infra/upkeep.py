@@ -10,7 +10,7 @@ from haidang.kernel.actors import Audience, part
 from haidang.kernel.instants import Clock
 
 EVENTS_KEPT = timedelta(days=30)
-"""How long the event log keeps what every consumer has passed."""
+"""How long the event log keeps what every consumer has passed, where no setting says otherwise."""
 
 JOBS_KEPT = timedelta(days=90)
 """How long the log of jobs that were done is kept."""
@@ -18,11 +18,11 @@ JOBS_KEPT = timedelta(days=90)
 _PURGED_AT_ONCE = 10_000
 
 
-def upkeep_jobs(clock: Clock) -> tuple[Job, ...]:
+def upkeep_jobs(clock: Clock, *, events_kept: timedelta = EVENTS_KEPT) -> tuple[Job, ...]:
     """The jobs that prune the event log, the job log and expired receipts."""
 
     async def prune_events(pool: Pool, _run: JobRun) -> None:
-        await prune_log(pool, now=clock.now(), keep=EVENTS_KEPT)
+        await prune_log(pool, now=clock.now(), keep=events_kept)
 
     async def prune_jobs(pool: Pool, _run: JobRun) -> None:
         await prune_job_log(pool, now=clock.now(), keep=JOBS_KEPT)
