@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import asyncpg
 import pytest
-from tests.infra.platform import Platform, answers, environment, home, new_home
+from tests.infra.platforms import Platform, answers, environment, home, new_home
 from tests.infra.processes import alive, descendants, finished, until
 
 from haidang.infra.database import TRANSIENT, open_pool, transaction

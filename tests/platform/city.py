@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from haidang.infra.embedded import place_of
-from tests.infra.platform import Platform
+from tests.infra.platforms import Platform
 from tests.infra.processes import alive, descendants, until
 from tests.platform.load import STATIONS, Door, HttpLoad, MqttLoad, moments_known
 from tests.sources.brokers import free_port

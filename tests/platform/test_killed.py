@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.platform import home
+from tests.infra.platforms import home
 from tests.platform.city import City, all_is_there, running
 from tests.platform.load import HttpLoad, MqttLoad
 from tests.sources.brokers import MOSQUITTO, RealBroker
