@@ -4,12 +4,15 @@ import asyncio
 
 import asyncpg
 import pytest
+from tests.infra.processes import limit_file_size
 
 from haidang.infra.database import (
     TRANSIENT,
     Connection,
+    DatabaseFull,
     DatabaseUnavailable,
     Pool,
+    is_transient,
     open_pool,
     reading,
     transaction,
@@ -80,6 +83,41 @@ async def test_a_deadlock_is_worth_another_try(pool: Pool) -> None:
     [trouble] = [one for one in outcomes if one is not None]
     assert isinstance(trouble, Unavailable)
     assert trouble.retry
+
+
+async def test_a_server_whose_files_cannot_grow_is_full(pool: Pool) -> None:
+    async def fill() -> None:
+        async with transaction(pool) as connection:
+            # Larger than a segment of the log: a server that cannot write its log stops.
+            limit_file_size([await connection.fetchval("SELECT pg_backend_pid()")], 17 * 2**20)
+            await connection.execute(
+                "INSERT INTO public.much SELECT repeat('x', 1000) FROM generate_series(1, 20000)"
+            )
+
+    await pool.execute("CREATE UNLOGGED TABLE public.much (text text)")
+    with pytest.raises(DatabaseFull) as raised:
+        await fill()
+    assert raised.value.retry
+    cause = raised.value.__cause__
+    assert isinstance(cause, asyncpg.InternalServerError)
+    assert "could not extend file" in str(cause)
+    assert await pool.fetchval("SELECT count(*) FROM public.much") == 0
+    await pool.expire_connections()  # the limited backend ends with its connection
+
+
+async def test_a_full_disk_has_a_sentence_and_an_internal_error_stays_one(pool: Pool) -> None:
+    async def meet(trouble: Exception) -> None:
+        async with transaction(pool):
+            raise trouble
+
+    with pytest.raises(DatabaseFull):
+        await meet(asyncpg.DiskFullError("No space left on device"))
+    with pytest.raises(DatabaseUnavailable):
+        await meet(asyncpg.PostgresIOError("could not read block 7: Input/output error"))
+    internal = asyncpg.InternalServerError("cache lookup failed for type 5")
+    assert not is_transient(internal)
+    with pytest.raises(asyncpg.InternalServerError):
+        await meet(internal)
 
 
 async def test_json_travels_as_objects(connection: Connection) -> None:

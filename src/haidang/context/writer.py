@@ -19,7 +19,15 @@ from haidang.context.events import EntitiesChanged, EntityChange
 from haidang.context.merging import EntityWork, Key, fold, settle
 from haidang.context.model import Command, Outcome, Stored
 from haidang.context.store import Locked, Written
-from haidang.infra.database import COLLISIONS, TRANSIENT, Connection, Pool
+from haidang.infra.database import (
+    COLLISIONS,
+    SERVER_TROUBLE,
+    Connection,
+    DatabaseFull,
+    Pool,
+    is_transient,
+    unavailable,
+)
 from haidang.infra.events import publish
 from haidang.kernel.actors import Actor
 from haidang.kernel.errors import Unavailable
@@ -288,8 +296,11 @@ class GroupedWriter:
             except COLLISIONS:
                 # Not a secret: jitter only spreads the writers.
                 await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311
-            except TRANSIENT as trouble:
-                raise WriteFailed from trouble
+            except SERVER_TROUBLE as trouble:
+                if not is_transient(trouble):
+                    raise
+                said = unavailable(trouble)
+                raise (said if isinstance(said, DatabaseFull) else WriteFailed()) from trouble
             else:
                 self.flushes += 1
                 self.written += len(submissions)

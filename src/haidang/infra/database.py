@@ -4,8 +4,8 @@ A transaction opens once, in the face or the job, and the connection is passed d
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeAlias
 
 import asyncpg
@@ -22,6 +22,10 @@ class DatabaseUnavailable(Unavailable):
     """The database does not answer right now; nothing was written."""
 
 
+class DatabaseFull(DatabaseUnavailable):
+    """The database has no room left to write in; nothing was written. Somebody must make room for it."""
+
+
 # What the driver raises when the server is away, full, starting or stopping: the world's
 # trouble, worth another try. Everything else is a mistake of ours and passes unchanged.
 TRANSIENT: tuple[type[BaseException], ...] = (
@@ -35,11 +39,39 @@ TRANSIENT: tuple[type[BaseException], ...] = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,  # class 58: its files cannot be read or written
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.QueryCanceledError,
     asyncpg.LockNotAvailableError,
 )
+
+
+# What to catch before asking `is_transient`: the server has no better word than "internal error"
+# for a file that may not grow any more (EFBIG: a limit on the size of files), nor for real faults.
+SERVER_TROUBLE: tuple[type[BaseException], ...] = (*TRANSIENT, asyncpg.InternalServerError)
+_INTERNAL_ERROR = "XX000"
+_FILE_SOURCES = frozenset({"md.c", "fd.c", "buffile.c", "slru.c", "bulk_write.c"})
+"""Where the server's own code writes files; its words may be in any language."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the world is to blame, so that another try may pass: the server is away, or full."""
+    return isinstance(error, TRANSIENT) or _cannot_write_files(error)
+
+
+def unavailable(trouble: BaseException) -> DatabaseUnavailable:
+    """Our error for transient trouble: that nothing can be written has a sentence of its own."""
+    full = isinstance(trouble, asyncpg.DiskFullError) or _cannot_write_files(trouble)
+    return DatabaseFull() if full else DatabaseUnavailable()
+
+
+def _cannot_write_files(error: BaseException) -> bool:
+    return (
+        isinstance(error, asyncpg.InternalServerError)
+        and error.sqlstate == _INTERNAL_ERROR
+        and error.server_source_filename in _FILE_SOURCES
+    )
 
 
 # What rooms tell apart: another transaction was in the way and this one was undone by the server
@@ -106,24 +138,30 @@ async def open_pool(
         raise DatabaseUnavailable from trouble
 
 
+@contextmanager
+def _trouble_named() -> Iterator[None]:
+    try:
+        yield
+    except SERVER_TROUBLE as trouble:
+        if not is_transient(trouble):
+            raise
+        raise unavailable(trouble) from trouble
+
+
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """One transaction on a connection of the pool; transient trouble becomes DatabaseUnavailable."""
-    try:
+    with _trouble_named():
         async with pool.acquire() as connection, connection.transaction():
             yield connection
-    except TRANSIENT as trouble:
-        raise DatabaseUnavailable from trouble
 
 
 @asynccontextmanager
 async def reading(pool: Pool) -> AsyncIterator[Connection]:
     """A connection for reading without an explicit transaction."""
-    try:
+    with _trouble_named():
         async with pool.acquire() as connection:
             yield connection
-    except TRANSIENT as trouble:
-        raise DatabaseUnavailable from trouble
 
 
 async def wait_until_reachable(dsn: str, *, patience_s: float = 30.0) -> None:

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from haidang.infra.database import TRANSIENT, Connection, Pool, Row, transaction
+from haidang.infra.database import SERVER_TROUBLE, TRANSIENT, Connection, Pool, Row, is_transient, transaction
 from haidang.infra.queries import load_queries
 from haidang.infra.telemetry import current_trace_id, logger, new_trace, trace
 from haidang.kernel.actors import Actor
@@ -276,7 +276,9 @@ class Sequencer:
                     async with self._pool.acquire() as connection:
                         failures = 0
                         await self._lead(connection, bell, stop)
-                except TRANSIENT as trouble:
+                except SERVER_TROUBLE as trouble:
+                    if not is_transient(trouble):
+                        raise
                     failures += 1
                     log.warning("sequencer-waits-for-the-database", reason=repr(trouble), failures=failures)
                     bell.quieten()

@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from haidang.infra.database import TRANSIENT
+from haidang.infra.database import is_transient
 from haidang.infra.telemetry import strike_out
 from haidang.kernel.errors import HaidangError
 
@@ -14,7 +14,7 @@ def a_retry_helps(error: BaseException) -> bool:
     if isinstance(error, HaidangError):
         return error.retry
     # A value the driver cannot encode is a bug, though the driver counts it among interface errors.
-    return isinstance(error, TRANSIENT) and not isinstance(error, asyncpg.DataError)
+    return is_transient(error) and not isinstance(error, asyncpg.DataError)
 
 
 def reason_of(error: BaseException) -> str:
