@@ -1,7 +1,8 @@
 """Runs the SQL of the context, and nobody else's: rows in, structs out."""
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -493,14 +494,15 @@ async def entities_known_at(
             all_moments=sorted(set(moments)),
             known_at=known_at,
         )
-        async for row in rows:
-            stored = instance_of_row(
-                row,
-                dataset_id=row["dataset"],
-                observed_at=row["observed_at"] if row["observed"] else None,
-            )
-            stored["modifiedAt"] = format_instant(row["learned_at"])
-            attributes[row["place"]].setdefault(row["attribute"], []).append(stored)
+        async with pruned(connection):
+            async for row in rows:
+                stored = instance_of_row(
+                    row,
+                    dataset_id=row["dataset"],
+                    observed_at=row["observed_at"] if row["observed"] else None,
+                )
+                stored["modifiedAt"] = format_instant(row["learned_at"])
+                attributes[row["place"]].setdefault(row["attribute"], []).append(stored)
     return [
         Held(
             row["entity_no"],
@@ -515,6 +517,18 @@ async def entities_known_at(
         )
         for place, row in enumerate(versions)
     ]
+
+
+@asynccontextmanager
+async def pruned(connection: Connection) -> AsyncIterator[None]:
+    """Inside, statements are planned for the days they ask for, and lock no others."""
+    if connection.is_in_transaction():
+        await queries.plan_each_call(connection)
+        yield
+    else:
+        async with connection.transaction():
+            await queries.plan_each_call(connection)
+            yield
 
 
 async def numbers_of_entities(
@@ -570,7 +584,8 @@ async def numbers_observed(
             upto=upto,
             known_at=known_at,
         )
-    return [row async for row in rows]
+    async with pruned(connection):
+        return [row async for row in rows]
 
 
 async def entities_observed(
@@ -580,7 +595,8 @@ async def entities_observed(
     rows = queries.entities_observed(
         connection, tenant=tenant, attribute_nos=list(attribute_nos), since=since, upto=upto
     )
-    return [row["entity_id"] async for row in rows]
+    async with pruned(connection):
+        return [row["entity_id"] async for row in rows]
 
 
 async def evolution_newest_first(
@@ -613,24 +629,25 @@ async def evolution_newest_first(
         deleted_too=deleted_too,
         most=most,
     )
-    return [
-        Moment(
-            entity_no=row["entity_no"],
-            attribute=row["attribute"],
-            dataset_id=row["dataset"],
-            observed_at=row["observed_at"],
-            observed=row["observed"],
-            learned_at=row["learned_at"],
-            deleted=row["deleted"],
-            instance_id=row["instance_id"],
-            instance=instance_of_row(
-                row,
+    async with pruned(connection):
+        return [
+            Moment(
+                entity_no=row["entity_no"],
+                attribute=row["attribute"],
                 dataset_id=row["dataset"],
-                observed_at=row["observed_at"] if row["observed"] else None,
-            ),
-        )
-        async for row in rows
-    ]
+                observed_at=row["observed_at"],
+                observed=row["observed"],
+                learned_at=row["learned_at"],
+                deleted=row["deleted"],
+                instance_id=row["instance_id"],
+                instance=instance_of_row(
+                    row,
+                    dataset_id=row["dataset"],
+                    observed_at=row["observed_at"] if row["observed"] else None,
+                ),
+            )
+            async for row in rows
+        ]
 
 
 async def restrict_types(connection: Connection, audiences: Mapping[str, str]) -> None:

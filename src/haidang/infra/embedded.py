@@ -254,6 +254,8 @@ def durable_settings(place: Place) -> dict[str, str]:
         "synchronous_commit": "on",
         "full_page_writes": "on",
         "max_connections": "200",
+        # A statement that reads every day there is locks each day's table and its indexes.
+        "max_locks_per_transaction": "256",
         "shared_buffers": f"{shared // _MEBIBYTE}MB",
         "effective_cache_size": f"{max(memory // 2, 128 * _MEBIBYTE) // _MEBIBYTE}MB",
         # A container's /dev/shm is often 64 MB: a parallel query would then fail.

@@ -142,13 +142,20 @@ SELECT entity_id, entity_no
 -- Numbers of these names.
 SELECT iri, name_no FROM context.name WHERE tenant = :tenant AND iri = ANY(CAST(:iris AS text[]));
 
+-- name: plan_each_call()$
+-- Plan what follows in this transaction for its own parameters: a plan for any would take in every day.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true);
+
 -- name: observation_days(earliest, latest)
 -- The days that have a partition, between two, oldest first.
-SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS day
-  FROM pg_inherits AS i
-  JOIN pg_class AS c ON c.oid = i.inhrelid
- WHERE i.inhparent = CAST('context.observation' AS regclass)
-   AND to_date(right(c.relname, 8), 'YYYYMMDD') BETWEEN :earliest AND :latest
+WITH partition AS MATERIALIZED (
+       SELECT right(c.relname, 8) AS digits
+         FROM pg_inherits AS i
+         JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhparent = CAST('context.observation' AS regclass))
+SELECT to_date(digits, 'YYYYMMDD') AS day
+  FROM partition
+ WHERE digits BETWEEN to_char(CAST(:earliest AS date), 'YYYYMMDD') AND to_char(CAST(:latest AS date), 'YYYYMMDD')
  ORDER BY day;
 
 -- name: numbers_observed(tenant, entity_nos, attribute_nos, since, upto)
