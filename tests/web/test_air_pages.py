@@ -69,7 +69,8 @@ async def test_simulated_and_replayed_data_say_so(city: Client) -> None:
     assert "Đo trong quá khứ, phát lại theo giờ hôm nay: U.S. Embassy Hà Nội" in station
 
 
-async def test_a_silent_station_is_hollow_and_says_how_old_it_is(city: Client) -> None:
+async def test_a_silent_station_is_hollow_and_says_how_old_it_is(clock: SetClock, city: Client) -> None:
+    clock.advance(timedelta(minutes=20))
     card = card_of((await city.page("/khong-khi")).text, "Trạm im lặng")
     assert "level hollow" in card
     assert "77 Trung bình" in card
@@ -83,6 +84,19 @@ async def test_when_all_are_silent_home_says_so(clock: SetClock, city: Client) -
     home = (await city.page("/")).text
     assert "Đã hơn ba giờ không trạm nào gửi số liệu." in home
     assert "Cao nhất lúc này" not in (await city.page("/khong-khi")).text
+
+
+async def test_a_station_that_sends_what_it_had_kept_is_not_called_silent(
+    house: House, clock: SetClock
+) -> None:
+    await write_stations(house.pool, [FIVE[3]], clock.now())
+    client = Client(build_application(house))
+    card = card_of((await client.page("/khong-khi")).text, "Trạm im lặng")
+    assert "Đang gửi lại số đo đã lưu, mới đến" in card
+    assert "level hollow" in card
+    assert "Các trạm đang gửi lại số đo đã lưu" in (await client.page("/")).text
+    clock.advance(timedelta(hours=1))
+    assert "Trạm im lặng: chỉ số này từ" in card_of((await client.page("/khong-khi")).text, "Trạm im lặng")
 
 
 async def test_a_station_without_particles_has_no_index_and_says_why(house: House) -> None:
@@ -197,6 +211,7 @@ async def test_the_list_downloads_as_a_table_with_its_provenance(city: Client) -
     assert reply.header("content-disposition") == 'attachment; filename="khong-khi.csv"'
     rows = rows_of(reply.text)
     assert len(rows) == 5 * 3
+    assert {one["licence"] for one in rows if one["station"].startswith("Hà Nội")} == {""}
     row = next(one for one in rows if one["station"] == "Phú Thủy" and one["parameter"] == "pm25")
     assert row["value"] == "30.5"
     assert row["unit"] == "GQ"

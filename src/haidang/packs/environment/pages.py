@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from haidang.kernel.actors import Audience
 from haidang.kernel.errors import Invalid
@@ -30,11 +31,17 @@ from haidang.sdk.model import (
     Quality,
 )
 
+CATCHING_UP = timedelta(minutes=15)
+"""A station whose figures are old but came within this time is not silent: it sends what it had kept."""
+
 STALE_AFTER = timedelta(hours=3)
 """Three rhythms of an hourly station: an older index is shown hollow, with its age."""
 
 HOURS, DAYS = 24, 30
 LICENCE = "CC BY 4.0"
+"""Of what our own stations measure, as the pack's dataset says; a replay keeps that of its source."""
+
+FOR_MACHINES = f"/ngsi-ld/v1/entities?type={quote(AIR_QUALITY_OBSERVED.iri, safe='')}"
 LIST_PATH = "/khong-khi"
 STATION_PATH = "/khong-khi/tram/{station}"
 METHOD_PATH = "/khong-khi/cach-tinh"
@@ -106,6 +113,7 @@ class Station:
     at: Instant | None
     newest_at: Instant | None
     late: bool
+    catching_up: bool
     dominant: Parameter | None
     parameters: tuple[Parameter, ...]
     others: tuple[Parameter, ...]
@@ -163,6 +171,7 @@ def station_of(
     )
     newest = max((one for name, one in entity.observed_at.items() if name in _MEASURED), default=None)
     spoken = at or newest
+    late = spoken is not None and now - spoken > STALE_AFTER
     return Station(
         entity_id=entity.entity_id,
         slug=entity.entity_id.rpartition(":")[2],
@@ -179,7 +188,8 @@ def station_of(
         rank=rank_of(level) if level else 0,
         at=at,
         newest_at=newest,
-        late=spoken is not None and now - spoken > STALE_AFTER,
+        late=late,
+        catching_up=late and now - entity.modified_at < CATCHING_UP,
         dominant=next((one for one in parameters if one.dominant), None),
         parameters=parameters,
         others=tuple(_parameter(entity, name, {}) for name in _ALSO if name in values),
@@ -213,12 +223,16 @@ def show_list(request: PageRequest) -> Mapping[str, Any]:
         "worst": next(iter(own or speaking), None),
         "newest": max((one.at for one in speaking if one.at is not None), default=None),
         "speaking": len(speaking),
+        "catching_up": max(
+            (one.newest_at for one in stations if one.catching_up and one.newest_at), default=None
+        ),
         "any_synthetic": any(one.synthetic for one in stations),
         "levels": aqi.LEVELS,
         "bands": bands(request.locale),
         "bands_least": BANDS_LEAST,
         "licence": LICENCE,
         "method_path": METHOD_PATH,
+        "for_machines": FOR_MACHINES,
     }
 
 
@@ -323,7 +337,8 @@ def station_table(request: PageRequest) -> CsvTable:
         ),
         [
             (
-                station.entity_id, *row, entity.values.get("source"), station.synthetic, LICENCE, request.now,
+                station.entity_id, *row, entity.values.get("source"), station.synthetic,
+                _licence_of(station), request.now,
             )
             for row in rows
         ],
@@ -426,10 +441,14 @@ def _provenance(station: Station, now: Instant) -> tuple[tuple[Any, ...], tuple[
             station.source,
             station.provider,
             station.synthetic,
-            LICENCE,
+            _licence_of(station),
             now,
         ),
     )
+
+
+def _licence_of(station: Station) -> str:
+    return "" if station.replayed else LICENCE
 
 
 def _number(value: Any) -> float | None:

@@ -49,6 +49,8 @@ _FALLBACK = (
 
 ROUTE_SECONDS = histogram("http_route_seconds", "Time to answer, by route.", ("route", "method"))
 _log = logger("web")
+_ROUTINE = frozenset({"/healthz", "/readyz", "/metrics", "/static/{name}"})
+"""Routes that are asked all day long: their lines are for who debugs."""
 _KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -266,7 +268,8 @@ class Dispatcher:
         status = passage.status or 499  # hung up before there was an answer
         count_request(passage.face, method, status, seconds)
         _timer_of(route, method).observe(seconds)
-        _log.info(
+        note = _log.debug if route in _ROUTINE and status < HTTPStatus.INTERNAL_SERVER_ERROR else _log.info
+        note(
             "request",
             face=passage.face,
             method=method,
