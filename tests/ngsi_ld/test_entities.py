@@ -363,6 +363,7 @@ async def test_queries_select_project_page_and_count(face: Face) -> None:
         ("type=Vehicle&offset=x", 400, "InvalidRequest"),
         ("type=(Vehicle", 400, "InvalidRequest"),
         ("type=Vehicle)", 400, "InvalidRequest"),
+        (f"type={'(' * 4000}", 400, "InvalidRequest"),
         ("type=Vehicle&type=Bus", 400, "InvalidRequest"),
         ("idPattern=[", 400, "BadRequestData"),
         ("id=none", 400, "InvalidRequest"),

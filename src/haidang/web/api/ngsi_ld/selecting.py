@@ -15,6 +15,7 @@ from haidang.web.api.ngsi_ld.requests import Request
 DEFAULT_LIMIT: Final = 20
 MOST: Final = 1000
 _MOST_TYPE_GROUPS = 64
+_MOST_PARENTHESES = 32
 _LONGEST_PATTERN = 200
 _TICK = timedelta(microseconds=1)
 
@@ -101,6 +102,8 @@ def read_types(request: Request, terms: TermContext) -> tuple[tuple[str, ...], .
     text = request.parameters.get("type")
     if text is None:
         return ()
+    if text.count("(") > _MOST_PARENTHESES:
+        raise RequestMalformed(reason=f"The type selector has more than {_MOST_PARENTHESES} parentheses")
     groups, rest = _alternatives(text, terms)
     if rest:
         raise RequestMalformed(reason=f"The type selector cannot be read at {rest[:40]}")
