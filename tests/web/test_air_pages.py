@@ -69,6 +69,24 @@ async def test_simulated_and_replayed_data_say_so(city: Client) -> None:
     assert "Đo trong quá khứ, phát lại theo giờ hôm nay: U.S. Embassy Hà Nội" in station
 
 
+async def test_on_the_home_page_each_simulated_or_replayed_station_says_so_once(house: House) -> None:
+    given = [
+        replace(FIVE[0], slug="a", name="Trạm A", index=90),
+        replace(FIVE[0], slug="b", name="Trạm B"),
+        replace(FIVE[0], slug="c", name="Trạm C – số liệu Mô phỏng"),
+        replace(FIVE[4], slug="d", name="Trạm D"),
+    ]
+    await write_stations(house.pool, given, house.clock.now())
+    text = (await Client(build_application(house)).page("/")).text
+    chips = text.split('<ul class="chips"')[1].split("</ul>")[0]
+    said = re.findall(r"tram/\w\">([^<]+)</a>(?: <span class=\"dim\">([^<]+)</span>)?</span>", chips)
+    assert sorted(said) == [
+        ("Trạm B", "mô phỏng"),
+        ("Trạm C – số liệu Mô phỏng", ""),
+        ("Trạm D", "phát lại"),
+    ]
+
+
 async def test_a_silent_station_is_hollow_and_says_how_old_it_is(clock: SetClock, city: Client) -> None:
     clock.advance(timedelta(minutes=20))
     card = card_of((await city.page("/khong-khi")).text, "Trạm im lặng")
