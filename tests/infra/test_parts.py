@@ -24,7 +24,7 @@ from haidang.kernel.errors import Unavailable
 
 __all__ = ["home"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # a whole platform each, on two busy cores
 
 
 @pytest.fixture(scope="module")

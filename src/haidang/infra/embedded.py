@@ -26,7 +26,7 @@ from urllib.parse import quote
 import asyncpg
 
 from haidang.infra.database import DatabaseUnavailable, wait_until_reachable
-from haidang.infra.processes import dies_with_us, ended, stop
+from haidang.infra.processes import dies_with_us, ended, stop, sync_file_system
 from haidang.kernel.errors import Conflict, Unavailable
 
 DATABASE = "haidang"
@@ -164,6 +164,7 @@ def create_cluster(folder: Path, *, programs: Path | None = None) -> None:
     """Make a new cluster in `folder` (initdb): UTF-8, builtin C.UTF-8, checksums, peer login only.
 
     Whoever runs us and the user the server runs as may log in, over the socket; nobody else.
+    It is not synced to the disk: that is for who keeps it (`EmbeddedDatabase.prepare`).
     """
     user = unprivileged_user()
     programs = programs or usable_programs(user)
@@ -176,7 +177,7 @@ def create_cluster(folder: Path, *, programs: Path | None = None) -> None:
         [
             programs / "initdb",
             *("-D", folder, "-U", USER, "-E", "UTF8", "--auth-local=peer", "--auth-host=reject"),
-            *("--data-checksums", "--no-instructions", *locale),
+            *("--data-checksums", "--no-instructions", "--no-sync", *locale),
         ],
         capture_output=True,
         text=True,
@@ -328,6 +329,8 @@ class EmbeddedDatabase:
         if data.exists():
             data.rmdir()
         fresh.rename(data)
+        # One call for the whole file system: initdb's own sync, file by file, takes seconds on a busy disk.
+        sync_file_system(data)
         return True
 
     def start(self) -> None:

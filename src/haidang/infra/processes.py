@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)  # Loaded once, before any fork.
@@ -38,6 +39,16 @@ def dies_with_us(number: int = signal.SIGKILL) -> Callable[[], None]:
         os.setpgid(0, 0)
 
     return prepare
+
+
+def sync_file_system(folder: Path) -> None:
+    """Have everything on the file system of `folder` written to its disk (syncfs)."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _LIBC.syncfs(descriptor) != 0:
+            raise OSError(ctypes.get_errno(), "syncfs failed")
+    finally:
+        os.close(descriptor)
 
 
 async def ended(process: subprocess.Popen[bytes]) -> int:
