@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import cache
@@ -30,7 +30,7 @@ from haidang.infra.database import Connection
 from haidang.infra.jobs import dead_jobs, discard_job, job_states, replay_job
 from haidang.infra.migrations import migrate as apply_migrations
 from haidang.infra.objects import open_objects
-from haidang.infra.parts import Supervisor, connected, database_of
+from haidang.infra.parts import Supervisor, connected, database_of, running_database
 from haidang.infra.progress import Progress, _
 from haidang.infra.province import (
     PROVINCE_LABELS,
@@ -173,6 +173,18 @@ def _fail(error: HaidangError) -> NoReturn:
     sys.exit(_EXIT_INVALID if isinstance(error, Invalid) else 1)
 
 
+def say_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows in columns under their translated titles, or say that there are none."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    if not cells:
+        say(_("There are none."))
+        return
+    lines = [[translate(title) for title in titles], *cells]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
 def _settings() -> Settings:
     return read_settings(os.environ)
 
@@ -233,15 +245,7 @@ def _run_part(name: str) -> None:
 
     run = {"web": app.run_web, "work": app.run_work, "intake": app.run_intake}[name]
     settings = _settings()
-    if settings.database_url is not None:
-        run(settings)
-        return
-
-    async def find() -> str:
-        async with database_of(settings) as dsn:
-            return dsn
-
-    dsn = asyncio.run(find())
+    dsn = asyncio.run(running_database(settings))
     run(msgspec.structs.replace(settings, database_url=dsn))
 
 
@@ -401,13 +405,20 @@ def token_list() -> None:
     async def run() -> None:
         now = _CLOCK.now()
         async with _transaction() as connection:
-            for one in await list_tokens(connection, operator()):
-                state = _("usable") if one.usable(now) else _("ended")
-                expires = moment_text(one.expires_at) if one.expires_at else "–"
-                click.echo(
-                    f"{one.token_id}  {one.label:20}  {moment_text(one.created_at)}  {expires}  "
-                    f"{translate(state)}"
+            tokens = await list_tokens(connection, operator())
+        say_table(
+            [_("Id"), _("Name"), _("Made"), _("Expires"), _("State")],
+            [
+                (
+                    one.token_id,
+                    one.label,
+                    moment_text(one.created_at),
+                    _moment(one.expires_at),
+                    translate(_("usable") if one.usable(now) else _("ended")),
                 )
+                for one in tokens
+            ],
+        )
 
     asyncio.run(run())
 
@@ -512,14 +523,30 @@ def events_status() -> None:
 
     async def run() -> None:
         async with _transaction() as connection:
-            for one in await consumer_states(connection):
-                trouble = one.held_reason or one.last_error or ""
-                since = _moment(one.held_at or one.waiting_since)
-                state = translate(_("held") if one.held_at else _("running"))
-                click.echo(
-                    f"{one.consumer:40}  {state}  {one.position}  +{one.lag}  {since}  "
-                    f"†{one.dead_letters}  {trouble}"
+            consumers = await consumer_states(connection)
+        say_table(
+            [
+                _("Consumer"),
+                _("State"),
+                _("Position"),
+                _("Behind"),
+                _("Since"),
+                _("Skipped"),
+                _("Trouble"),
+            ],
+            [
+                (
+                    one.consumer,
+                    translate(_("held") if one.held_at else _("running")),
+                    one.position,
+                    one.lag,
+                    _moment(one.held_at or one.waiting_since),
+                    one.dead_letters,
+                    one.held_reason or one.last_error or "",
                 )
+                for one in consumers
+            ],
+        )
 
     asyncio.run(run())
 
@@ -575,11 +602,32 @@ def events_dead() -> None:
 
     async def run() -> None:
         async with _transaction() as connection:
-            for one in await dead_events(operator(), connection):
-                click.echo(
-                    f"{one.dead_letter_id}  {one.consumer}  {one.envelope.position}  {one.envelope.kind}  "
-                    f"{moment_text(one.skipped_at)}  {one.skipped_by}  {one.why}  {one.last_error or ''}"
+            skipped = await dead_events(operator(), connection)
+        say_table(
+            [
+                _("Id"),
+                _("Consumer"),
+                _("Position"),
+                _("Event"),
+                _("When"),
+                _("By"),
+                _("Reason"),
+                _("Trouble"),
+            ],
+            [
+                (
+                    one.dead_letter_id,
+                    one.consumer,
+                    one.envelope.position,
+                    one.envelope.kind,
+                    moment_text(one.skipped_at),
+                    one.skipped_by,
+                    one.why,
+                    one.last_error or "",
                 )
+                for one in skipped
+            ],
+        )
 
     asyncio.run(run())
 
@@ -627,8 +675,11 @@ def jobs_status() -> None:
 
     async def run() -> None:
         async with _transaction() as connection:
-            for one in await job_states(connection):
-                click.echo(f"{one.job:40}  {one.queued}  {one.due}  {one.running}  †{one.dead}")
+            queues = await job_states(connection)
+        say_table(
+            [_("Job"), _("Waiting"), _("Due"), _("Running"), _("Given up")],
+            [(one.job, one.queued, one.due, one.running, one.dead) for one in queues],
+        )
 
     asyncio.run(run())
 
@@ -640,11 +691,14 @@ def jobs_dead() -> None:
 
     async def run() -> None:
         async with _transaction() as connection:
-            for one in await dead_jobs(operator(), connection):
-                click.echo(
-                    f"{one.job_id}  {one.job}  ×{one.attempts}  "
-                    f"{moment_text(one.failed_at)}  {one.reason or ''}"
-                )
+            given_up = await dead_jobs(operator(), connection)
+        say_table(
+            [_("Id"), _("Job"), _("Attempts"), _("When"), _("Trouble")],
+            [
+                (one.job_id, one.job, one.attempts, moment_text(one.failed_at), one.reason or "")
+                for one in given_up
+            ],
+        )
 
     asyncio.run(run())
 

@@ -71,6 +71,47 @@ def test_trouble_is_one_sentence_and_an_exit_status() -> None:
     assert said == "The database does not answer right now; nothing was written.\n"
 
 
+def test_a_part_without_a_database_says_what_to_do(tmp_path: Path) -> None:
+    status, said = run("web", home=str(tmp_path / "none"), default_locale="en")
+    assert status == 75
+    assert "haidang up" in said
+    assert "DATABASE_URL" in said
+
+
+def test_a_home_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    status, said = run("up", home=str(tmp_path / "file" / "home"), port="0", default_locale="en")
+    assert status == 1
+    assert str(tmp_path / "file" / "home") in said
+    assert "Traceback" not in said
+
+
+def test_lists_have_titles_and_columns(dsn: str) -> None:
+    assert run("token", "list", database_url=dsn, default_locale="vi") == (0, "Không có gì.\n")
+    assert run("token", "issue", "tram-1", "--days", "3", database_url=dsn)[0] == 0
+    status, said = run("token", "list", database_url=dsn, default_locale="vi")
+    assert status == 0
+    titles, row = said.splitlines()
+    assert titles.split()[0] == "Mã"
+    assert row.index("tram-1") == titles.index("Tên")
+    token_id = row.split()[0]
+    assert run("token", "revoke", token_id, database_url=dsn)[0] == 0
+    assert run("token", "revoke", "0" * 12, database_url=dsn)[0] == 1
+    for words in (
+        ("province", "show"),
+        ("province", "set", "name", "Gia Lai"),
+        ("province", "history"),
+        ("province", "reset", "name"),
+        ("events", "status"),
+        ("events", "dead"),
+        ("jobs", "status"),
+        ("jobs", "dead"),
+    ):
+        status, said = run(*words, database_url=dsn)
+        assert status == 0, said
+    assert "Gia Lai" in run("province", "history", database_url=dsn)[1]
+
+
 def test_the_reference_page_is_what_the_code_says() -> None:
     """Write it anew with `haidang commands > docs/reference/commands.md`."""
     assert PAGE.read_text(encoding="utf-8") == commands_page()

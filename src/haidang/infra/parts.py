@@ -41,7 +41,7 @@ from haidang.infra.settings import Settings, environment_of
 from haidang.infra.telemetry import forget_process, prepare_metrics_folder
 from haidang.infra.tokens import issue_token, list_tokens, revoke_tokens_labelled
 from haidang.kernel.actors import Actor, part
-from haidang.kernel.errors import Conflict, Unavailable
+from haidang.kernel.errors import Conflict, Denied, Unavailable
 from haidang.kernel.instants import Clock
 
 OPERATOR_LABEL = "operator"
@@ -61,6 +61,14 @@ _PATIENCE_S = 1.0
 
 class HomeInUse(Conflict):
     """Another `haidang up` (process {pid}) already runs on {home}."""
+
+
+class HomeUnusable(Denied):
+    """The folder {home} cannot be used: {reason}. Set HAIDANG_HOME to one that can."""
+
+
+class DatabaseNotRunning(Unavailable):
+    """The database of {home} does not run: start `haidang up`, or name a server with DATABASE_URL."""
 
 
 class BrokerPortTaken(Conflict):
@@ -93,8 +101,11 @@ class Part:
 @contextmanager
 def hold_home(home: Path) -> Iterator[None]:
     """Be the only supervisor of a home; raises HomeInUse. The kernel frees the lock when we die."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
-    descriptor = os.open(home / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+        descriptor = os.open(home / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as trouble:
+        raise HomeUnusable(home=home, reason=trouble.strerror) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -477,6 +488,18 @@ async def database_of(settings: Settings) -> AsyncIterator[str]:
             yield dsn
         finally:
             await database.stop(within_s=settings.stop_deadline_s)
+
+
+async def running_database(settings: Settings) -> str:
+    """Where a part that runs apart finds the database; raises DatabaseNotRunning."""
+    if settings.database_url is not None:
+        return settings.database_url
+    dsn = place_of(settings.home).dsn()
+    try:
+        await (await asyncpg.connect(dsn, timeout=5)).close()
+    except TRANSIENT:
+        raise DatabaseNotRunning(home=settings.home) from None
+    return dsn
 
 
 @asynccontextmanager

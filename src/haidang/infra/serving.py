@@ -5,6 +5,7 @@ server is used; `haidang up` runs as many web processes as are wanted on one soc
 """
 
 import asyncio
+import errno
 import os
 import resource
 import socket
@@ -19,7 +20,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server as GranianServer
 
 from haidang.infra.settings import Settings
-from haidang.kernel.errors import Conflict
+from haidang.kernel.errors import Conflict, Denied
 
 Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI 3 application."""
@@ -35,8 +36,12 @@ class PortTaken(Conflict):
     """Port {port} of {host} is already in use by another program; set HAIDANG_PORT to a free one."""
 
 
+class PortUnusable(Denied):
+    """Port {port} of {host} cannot be used: {reason}."""
+
+
 def listen(settings: Settings) -> socket.socket:
-    """The socket that `haidang up` handed over, or one of our own; raises PortTaken."""
+    """The socket that `haidang up` handed over, or one of our own; raises PortTaken, PortUnusable."""
     if settings.listen_fd is not None:
         return socket.socket(fileno=settings.listen_fd)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -47,7 +52,9 @@ def listen(settings: Settings) -> socket.socket:
         listening.listen(_BACKLOG)
     except OSError as trouble:
         listening.close()
-        raise PortTaken(port=settings.port, host=settings.host) from trouble
+        if trouble.errno == errno.EADDRINUSE:
+            raise PortTaken(port=settings.port, host=settings.host) from None
+        raise PortUnusable(port=settings.port, host=settings.host, reason=trouble.strerror) from None
     listening.setblocking(False)
     return listening
 
