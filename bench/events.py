@@ -121,7 +121,7 @@ async def measure(dsn: str, seconds: float) -> list[tuple[object, ...]]:
             return sum(made) / seconds
 
         row("no events", await commits_a_second(telling=False), nothing)
-        row("events, nobody listens", await commits_a_second(telling=True), nothing)
+        row("events, no worker: each one notifies", await commits_a_second(telling=True), nothing)
         listener = Listener()
         async with consuming(pool, listener):
             listener.took.clear()  # what waited from before

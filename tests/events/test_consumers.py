@@ -1,8 +1,9 @@
 """Consumers: each with its own cursor; trouble of one is seen, kept and nobody else's."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ from haidang.infra.consumers import (
 )
 from haidang.infra.database import Connection, DatabaseUnavailable, Pool, transaction
 from haidang.infra.events import Envelope, Sequencer, assign_positions, events_after, prune_log, publish
+from haidang.infra.events import queries as log_queries
 from haidang.kernel.actors import Audience, machine
 from haidang.kernel.errors import Invalid
 from haidang.kernel.instants import SetClock, SystemClock
@@ -393,6 +395,16 @@ async def test_a_cursor_with_nothing_to_hear_follows_the_head_in_steps(notes: Po
     assert (await state(notes)).position == 1998
 
 
+async def test_rare_events_are_found_however_far_apart(notes: Pool, clock: SetClock) -> None:
+    other = PumpStopped(subject="urn:x:pump")
+    await tell(notes, pump(1), *[other] * 7, pump(9), pump(10), *[other] * 5, pump(16))
+    async with notes.acquire() as connection:
+        await assign_positions(connection)
+    await ConsumerRunner(notes, clock, [Notebook().consumer(batch=2)], window=3).catch_up()
+    assert await noted(notes) == [1, 9, 10, 16]
+    assert (await state(notes)).position == 16
+
+
 async def test_pruning_deletes_what_is_old_and_passed_by_everybody(notes: Pool, clock: SetClock) -> None:
     async with transaction(notes) as connection:
         for number in range(1, 7):
@@ -449,3 +461,29 @@ async def test_only_consumers_of_the_kinds_that_came_are_woken(notes: Pool) -> N
             )
     assert "test.counted" in looks
     assert "test.stopped" not in looks
+
+
+async def test_a_log_without_statistics_is_not_read_whole(connection: Connection) -> None:
+    """A log that has just grown (a restore, a first day) has no statistics yet."""
+    await connection.execute(
+        "WITH told AS (INSERT INTO infra.event"
+        " (tenant, kind, version, subject, actor_id, published_at, payload)"
+        " SELECT 'default', 'test.pump-counted', 1, 'urn:x:pump', 'urn:x:gauge', now(), '{}'"
+        " FROM generate_series(1, 20000) RETURNING event_no, kind)"
+        " INSERT INTO infra.event_position SELECT row_number() OVER (), event_no, kind FROM told"
+    )
+    (plan,) = await connection.fetchval(
+        f"EXPLAIN (ANALYZE, FORMAT JSON) {log_queries.events_between.sql}",
+        0,
+        20000,
+        [PumpCounted.kind],
+        100,
+    )
+    envelopes = [node for node in nodes(plan["Plan"]) if node.get("Relation Name") == "event"]
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in envelopes) == 100
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from nodes(below)

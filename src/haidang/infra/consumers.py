@@ -133,6 +133,7 @@ class ConsumerRunner:
         poll_s: float = 1.0,
         first_retry_s: float = 0.5,
         longest_retry_s: float = 60.0,
+        window: int = 10_000,
     ) -> None:
         names = [consumer.name for consumer in consumers]
         for name in names:
@@ -144,6 +145,8 @@ class ConsumerRunner:
         self._poll_s = poll_s
         self._first_retry_s = first_retry_s
         self._longest_retry_s = longest_retry_s
+        # However rare its kinds are, a batch looks through so many positions at most.
+        self._window = window
         self._bells: dict[str, Bell] = {}
 
     async def register(self) -> None:
@@ -276,8 +279,9 @@ class ConsumerRunner:
             # What failed before is tried alone: its neighbours need not be undone with it.
             most = 1 if cursor["attempts"] else most
             head = await head_position(connection)
+            upto = min(head, cursor["position"] + self._window)
             rows = log_queries.events_between(
-                connection, after=cursor["position"], upto=head, kinds=consumer.kinds, most=most
+                connection, after=cursor["position"], upto=upto, kinds=consumer.kinds, most=most
             )
             envelopes = [envelope_of(row) async for row in rows]
             done, failure = await self._handle_batch(connection, consumer, envelopes, stop)
@@ -287,10 +291,10 @@ class ConsumerRunner:
                 await queries.advance_consumer(
                     connection,
                     consumer=consumer.name,
-                    position=head if whole else last,
+                    position=upto if whole else last,
                     advanced_at=self._clock.now(),
                 )
-                return rest if whole or stop.is_set() else _AGAIN
+                return rest if stop.is_set() or (whole and upto == head) else _AGAIN
             if failure.index == 0:
                 await self._record(connection, consumer, failure, cursor["attempts"] + 1)
                 return _AGAIN
@@ -464,10 +468,9 @@ async def skip_event(actor: Actor, connection: Connection, consumer: str, *, why
     cursor = await _locked(connection, consumer)
     if not cursor.held:
         raise ConsumerNotHeld(consumer=consumer)
-    row = await queries.next_event_of_consumer(connection, consumer=consumer)
-    if row is None:
+    position: int | None = await queries.next_position_of_consumer(connection, consumer=consumer)
+    if position is None:
         raise NothingToSkip(consumer=consumer)
-    position: int = row["position"]
     await queries.keep_dead_letter(
         connection,
         consumer=consumer,

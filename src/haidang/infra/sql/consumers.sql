@@ -10,9 +10,13 @@ SELECT :consumer, CAST(:listens_to AS text[]),
 -- name: consumer_outlook(consumer, idle_gap)^
 -- Whether there is something to do for a consumer, without locking anything.
 SELECT c.held_at IS NOT NULL AS held, c.retry_at,
-       EXISTS (SELECT FROM infra.event_position AS p
-                WHERE p.position > c.position AND p.kind = ANY (c.listens_to))
-       OR h.position - c.position >= CAST(:idle_gap AS bigint) AS waiting,
+       h.position - c.position >= CAST(:idle_gap AS bigint)
+       OR EXISTS (SELECT FROM (SELECT p.kind
+                                 FROM infra.event_position AS p
+                                WHERE p.position > c.position
+                                ORDER BY p.position
+                                LIMIT :idle_gap) AS next
+                   WHERE next.kind = ANY (c.listens_to)) AS waiting,
        EXISTS (SELECT FROM infra.event_dead_letter AS d
                 WHERE d.consumer = c.consumer AND d.replay_wanted_at IS NOT NULL) AS replay_wanted
   FROM infra.event_consumer AS c CROSS JOIN infra.event_head AS h
@@ -70,16 +74,17 @@ SELECT position, listens_to, attempts, last_error, held_at IS NOT NULL AS held
  WHERE consumer = :consumer
    FOR UPDATE;
 
--- name: next_event_of_consumer(consumer)^
--- The event that a consumer stands before.
-SELECT p.position, e.kind, e.version, e.tenant, e.subject, e.actor_id, e.cause, e.trace_id,
-       e.published_at, e.payload
+-- name: next_position_of_consumer(consumer)$
+-- The position of the event that a consumer stands before.
+SELECT p.position
   FROM infra.event_consumer AS c
-  JOIN infra.event_position AS p ON p.position > c.position AND p.kind = ANY (c.listens_to)
-  JOIN infra.event AS e ON e.event_no = p.event_no
- WHERE c.consumer = :consumer
- ORDER BY p.position
- LIMIT 1;
+ CROSS JOIN LATERAL (
+       SELECT position
+         FROM infra.event_position
+        WHERE position > c.position AND kind = ANY (c.listens_to)
+        ORDER BY position
+        LIMIT 1) AS p
+ WHERE c.consumer = :consumer;
 
 -- name: keep_dead_letter(consumer, position, skipped_at, skipped_by, why)$
 -- An event a person decided to pass over, whole, with who and why; its number.
@@ -152,9 +157,8 @@ SELECT c.consumer, c.listens_to, c.position, c.advanced_at, c.attempts, c.retry_
                 WHERE p.position > c.position AND p.kind = ANY (c.listens_to)
                 LIMIT :most) AS next) AS lag
   LEFT JOIN LATERAL (
-       SELECT e.published_at
+       SELECT (SELECT e.published_at FROM infra.event AS e WHERE e.event_no = p.event_no) AS published_at
          FROM infra.event_position AS p
-         JOIN infra.event AS e ON e.event_no = p.event_no
         WHERE p.position > c.position AND p.kind = ANY (c.listens_to)
         ORDER BY p.position
         LIMIT 1) AS oldest ON true

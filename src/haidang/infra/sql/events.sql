@@ -56,35 +56,53 @@ SELECT pg_advisory_unlock(:room, :lock);
 SELECT position FROM infra.event_head;
 
 -- name: events_between(after, upto, kinds, most)
--- Events of these kinds with their envelope, in order of position.
-SELECT p.position, e.kind, e.version, e.tenant, e.subject, e.actor_id, e.cause, e.trace_id,
+-- Events of these kinds with their envelope, in order of position. The positions are found first:
+-- without statistics the planner would rather read the whole log.
+WITH next AS MATERIALIZED (
+       SELECT p.position, p.event_no
+         FROM infra.event_position AS p
+        WHERE p.position > :after
+          AND p.position <= :upto
+          AND p.kind = ANY (CAST(:kinds AS text[]))
+        ORDER BY p.position
+        LIMIT :most)
+SELECT next.position, e.kind, e.version, e.tenant, e.subject, e.actor_id, e.cause, e.trace_id,
        e.published_at, e.payload
-  FROM infra.event_position AS p
-  JOIN infra.event AS e ON e.event_no = p.event_no
- WHERE p.position > :after
-   AND p.position <= :upto
-   AND p.kind = ANY (CAST(:kinds AS text[]))
- ORDER BY p.position
- LIMIT :most;
+  FROM next
+ CROSS JOIN LATERAL (
+       SELECT kind, version, tenant, subject, actor_id, cause, trace_id, published_at, payload
+         FROM infra.event
+        WHERE event_no = next.event_no
+        LIMIT 1) AS e
+ ORDER BY next.position;
 
 -- name: prunable_position(kept_since, most)$
 -- The last of the oldest events that every consumer has passed and that are older than what is kept.
-WITH oldest AS (
-       SELECT p.position, e.published_at < :kept_since AS old
+WITH oldest AS MATERIALIZED (
+       SELECT p.position, p.event_no
          FROM infra.event_position AS p
-         JOIN infra.event AS e ON e.event_no = p.event_no
         WHERE p.position <= (
               SELECT coalesce(min(c.position), 9223372036854775807) FROM infra.event_consumer AS c)
         ORDER BY p.position
-        LIMIT :most)
-SELECT coalesce(min(position) FILTER (WHERE NOT old) - 1, max(position)) FROM oldest;
+        LIMIT :most),
+aged AS (
+       SELECT oldest.position, e.old
+         FROM oldest
+        CROSS JOIN LATERAL (
+              SELECT published_at < :kept_since AS old
+                FROM infra.event
+               WHERE event_no = oldest.event_no
+               LIMIT 1) AS e)
+SELECT coalesce(min(position) FILTER (WHERE NOT old) - 1, max(position)) FROM aged;
 
 -- name: prune_events(upto)$
 -- Delete every event at or below a position; how many.
 WITH gone AS (
        DELETE FROM infra.event_position WHERE position <= :upto RETURNING event_no),
 deleted AS (
-       DELETE FROM infra.event AS e USING gone WHERE e.event_no = gone.event_no RETURNING e.event_no)
+       DELETE FROM infra.event
+        WHERE event_no = ANY (ARRAY(SELECT gone.event_no FROM gone))
+       RETURNING event_no)
 SELECT count(*) FROM deleted;
 
 -- name: log_state()^

@@ -129,5 +129,5 @@ WITH old AS (
           AND NOT EXISTS (SELECT FROM infra.pgqueuer AS j WHERE j.id = l.job_id)
         LIMIT :most),
 gone AS (
-       DELETE FROM infra.pgqueuer_log AS l USING old WHERE l.id = old.id RETURNING l.id)
+       DELETE FROM infra.pgqueuer_log WHERE id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING id)
 SELECT count(*) FROM gone;
