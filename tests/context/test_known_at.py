@@ -69,7 +69,8 @@ class Model:
             case AppendAttributes() if self.alive:
                 self.write_all([one for one in command.attributes if command.overwrite or not self.has(one)])
             case UpdateAttributes() if self.alive:
-                self.write_all([one for one in command.attributes if self.has(one)])
+                names = {name for name, _ in self.state}
+                self.write_all([one for one in command.attributes if one.name in names])
             case _:
                 pass
 

@@ -8,6 +8,7 @@ from tests.ngsi_ld.conftest import PACKS_LINK, Face
 
 ERRORS = "https://uri.etsi.org/ngsi-ld/errors/"
 CORE = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld"
+VOCABULARY = "https://uri.etsi.org/ngsi-ld/default-context/"
 ID = "urn:ngsi-ld:Vehicle:A4567"
 
 
@@ -103,6 +104,8 @@ async def test_ids_are_read_from_the_raw_path(face: Face, entity_id: str) -> Non
         ({"id": "not a uri"}, "BadRequestData"),
         ({"type": None}, "BadRequestData"),
         ({"type": []}, "BadRequestData"),
+        ({"type": "type"}, "BadRequestData"),
+        ({"type": "@graph"}, "BadRequestData"),
         ({"speed": None}, "BadRequestData"),
         ({"speed": {"type": "Speed", "value": 1}}, "BadRequestData"),
         ({"speed": {"type": ["Property"], "value": 1}}, "BadRequestData"),
@@ -156,6 +159,7 @@ async def test_a_wrong_entity_is_refused_and_leaves_nothing(
         + b"]" * 9999
         + b"}}",
         b'"\xff"',
+        b"{}",
         b"",
     ],
 )
@@ -208,6 +212,7 @@ async def test_writing_needs_a_machine(face: Face) -> None:
         ("PATCH", f"/entities/{ID}/attrs", {"speed": {"value": 1}}),
         ("PATCH", f"/entities/{ID}/attrs/speed", {"value": 1}),
         ("DELETE", f"/entities/{ID}/attrs/speed", None),
+        ("POST", "/entityOperations/create", [vehicle("urn:x:y")]),
         ("POST", "/entityOperations/upsert", [vehicle("urn:x:y")]),
     ]:
         said = await face.ask(method, path, body, actor=face.nobody)
@@ -246,11 +251,12 @@ async def test_append_update_patch_and_delete(face: Face) -> None:
     assert (await face.post(attrs, {"brand": "Mercedes", "speed": {"value": 60}})).status == 204
     kept = await face.post(attrs + "?options=noOverwrite", {"speed": {"value": 1}, "colour": "red"})
     assert kept.status == 207
-    assert kept.json["updated"] == ["colour"]
-    assert kept.json["notUpdated"][0]["attributeName"] == "speed"
+    assert kept.json["updated"] == [VOCABULARY + "colour"]
+    assert kept.json["notUpdated"][0]["attributeName"] == VOCABULARY + "speed"
     updated = await face.patch(attrs, {"speed": {"value": 70, "unitCode": "KMH"}, "wheels": {"value": 4}})
     assert updated.status == 207
-    assert (updated.json["updated"], updated.json["notUpdated"][0]["attributeName"]) == (["speed"], "wheels")
+    assert updated.json["updated"] == [VOCABULARY + "speed"]
+    assert updated.json["notUpdated"][0]["attributeName"] == VOCABULARY + "wheels"
     assert (await face.patch(attrs + "/speed", {"value": 71})).status == 204
     assert (await face.patch(attrs + "/wheels", {"value": 71})).status == 404
     assert (await face.patch(attrs + "/speed", {"value": 1, "object": "urn:a:b"})).status == 400
@@ -318,6 +324,49 @@ async def test_batch_upsert_says_what_was_created(face: Face) -> None:
     assert (await face.post("/entityOperations/upsert", {"id": "urn:v:1"})).status == 400
 
 
+async def test_batch_create_and_delete(face: Face) -> None:
+    made = await face.post("/entityOperations/create", [vehicle("urn:v:1"), vehicle("urn:v:2")])
+    assert (made.status, made.json) == (201, ["urn:v:1", "urn:v:2"])
+    again = await face.post("/entityOperations/create", [vehicle("urn:v:2"), vehicle("urn:v:3")])
+    assert (again.status, again.json["success"]) == (207, ["urn:v:3"])
+    assert again.json["errors"][0]["error"]["type"] == ERRORS + "AlreadyExists"
+    gone = await face.post("/entityOperations/delete", ["urn:v:1", "urn:v:2"])
+    assert (gone.status, gone.body) == (204, b"")
+    partly = await face.post("/entityOperations/delete", ["urn:v:3", "urn:v:1", "no uri", 5])
+    assert (partly.status, partly.json["success"]) == (207, ["urn:v:3"])
+    assert [one["entityId"] for one in partly.json["errors"]] == ["no uri", "urn:ngsi-ld:unknown", "urn:v:1"]
+    assert (await face.post("/entityOperations/delete", {})).status == 400
+    assert (await face.post("/entityOperations/delete", ["urn:v:1"], actor=face.nobody)).status == 401
+
+
+async def test_scopes_are_appended_updated_and_deleted(face: Face) -> None:
+    await face.post("/entities", vehicle())
+    attrs = f"/entities/{ID}/attrs"
+    none = await face.patch(attrs, {"scope": "/a"})
+    assert (none.status, none.json["notUpdated"][0]["attributeName"]) == (
+        207,
+        "https://uri.etsi.org/ngsi-ld/scope",
+    )
+    assert (await face.post(attrs, {"scope": ["/a", "/b"]})).status == 204
+    assert (await face.post(attrs + "?options=noOverwrite", {"scope": "/c"})).status == 207
+    assert (await face.get(f"/entities/{ID}")).json["scope"] == ["/a", "/b"]
+    assert (await face.patch(attrs, {"scope": "/c"})).status == 204
+    assert (await face.get(f"/entities/{ID}")).json["scope"] == "/c"
+    assert (await face.delete(attrs + "/scope")).status == 204
+    assert "scope" not in (await face.get(f"/entities/{ID}")).json
+    assert (await face.delete(attrs + "/scope")).status == 404
+
+
+async def test_a_partial_update_keeps_the_attribute_what_it_is(face: Face) -> None:
+    await face.post("/entities", vehicle())
+    for wrong in ({"type": "Relationship", "object": "urn:a:b"}, {"object": "urn:a:b"}, {}):
+        assert (await face.patch(f"/entities/{ID}/attrs/speed", wrong)).status == 400
+    added = {"speed": {"value": 56, "datasetId": "urn:x:gps"}}
+    assert (await face.patch(f"/entities/{ID}/attrs", added)).status == 204
+    assert len((await face.get(f"/entities/{ID}")).json["speed"]) == 2
+    assert (await face.patch("/entities//attrs/speed", {"value": 1})).status == 400
+
+
 async def test_batch_upsert_replaces_or_updates_and_the_later_of_two_wins(face: Face) -> None:
     await face.post("/entityOperations/upsert", [vehicle("urn:v:1")])
     only = {"id": "urn:v:1", "type": "Vehicle", "colour": "red"}
@@ -346,8 +395,9 @@ async def test_queries_select_project_page_and_count(face: Face) -> None:
     omitted = await face.get("/entities?type=Bus&options=keyValues&omit=type")
     assert omitted.json == [{"id": "urn:b:1", "line": 5}]
     assert [one["id"] for one in (await face.get("/entities?attrs=line")).json] == ["urn:b:1"]
-    assert len((await face.get("/entities?idPattern=^urn:v:[0-3]$")).json) == 4
-    assert [one["id"] for one in (await face.get("/entities?id=urn:v:3,urn:v:none")).json] == ["urn:v:3"]
+    assert len((await face.get("/entities?local=true&idPattern=^urn:v:[0-3]$")).json) == 4
+    by_id = await face.get("/entities?type=Vehicle&id=urn:v:3,urn:v:none")
+    assert [one["id"] for one in by_id.json] == ["urn:v:3"]
     assert (await face.get("/entities?type=None")).json == []
     none = await face.get("/entities?type=Vehicle&limit=0&count=true")
     assert (none.json, none.headers["ngsild-results-count"]) == ([], "8")
@@ -356,19 +406,26 @@ async def test_queries_select_project_page_and_count(face: Face) -> None:
 @pytest.mark.parametrize(
     ("query", "status", "kind"),
     [
-        ("", 400, "InvalidRequest"),
+        ("", 400, "BadRequestData"),
         ("type=Vehicle&limit=1001", 403, "TooManyResults"),
-        ("type=Vehicle&limit=0", 400, "InvalidRequest"),
-        ("type=Vehicle&limit=-1", 400, "InvalidRequest"),
-        ("type=Vehicle&offset=x", 400, "InvalidRequest"),
-        ("type=(Vehicle", 400, "InvalidRequest"),
-        ("type=Vehicle)", 400, "InvalidRequest"),
-        (f"type={'(' * 4000}", 400, "InvalidRequest"),
+        ("type=Vehicle&limit=0", 400, "BadRequestData"),
+        ("type=Vehicle&limit=-1", 400, "BadRequestData"),
+        ("type=Vehicle&offset=x", 400, "BadRequestData"),
+        ("type=(Vehicle", 400, "BadRequestData"),
+        ("type=Vehicle)", 400, "BadRequestData"),
+        (f"type={'(' * 4000}", 400, "BadRequestData"),
         ("type=Vehicle&type=Bus", 400, "InvalidRequest"),
-        ("idPattern=[", 400, "BadRequestData"),
-        ("id=none", 400, "InvalidRequest"),
-        ("type=Vehicle&count=maybe", 400, "InvalidRequest"),
-        ("type=Vehicle&knownAt=then", 400, "InvalidRequest"),
+        ("type=T&idPattern=[", 400, "BadRequestData"),
+        ("type=T&id=none", 400, "BadRequestData"),
+        ("id=urn:v:1", 400, "BadRequestData"),
+        ("type=T&attrs=a&pick=b", 400, "BadRequestData"),
+        ("type=T&pick=a&omit=a", 400, "BadRequestData"),
+        ("type=T&pick=a;b", 400, "BadRequestData"),
+        ("type=T&pick=a{b}", 422, "OperationNotSupported"),
+        ("type=T&options=nonsense", 400, "InvalidRequest"),
+        ("type=T&options=aggregatedValues", 422, "OperationNotSupported"),
+        ("type=Vehicle&count=maybe", 400, "BadRequestData"),
+        ("type=Vehicle&knownAt=then", 400, "BadRequestData"),
         ("type=Vehicle&georel=near", 422, "OperationNotSupported"),
         ("type=Vehicle&orderBy=speed", 422, "OperationNotSupported"),
     ],

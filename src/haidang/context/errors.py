@@ -51,6 +51,10 @@ class AttributeKindWrong(Invalid):
     """{attribute} of a {entity_type} is a {declared}, not a {given}."""
 
 
+class AttributeKindDiffers(Invalid):
+    """{attribute} is a {present}; a partial update cannot make it a {given}."""
+
+
 class AttributeUnitWrong(Invalid):
     """{attribute} of a {entity_type} is measured in {declared}, not in {given}."""
 

@@ -84,9 +84,13 @@ class TermContext:
         mappings: Mapping[str, Any] = active["mappings"]
         self._terms: dict[str, str] = {}
         self._prefixes: list[tuple[str, str]] = []
+        self._keywords: set[str] = set()
         for term, mapping in mappings.items():
             iri = mapping.get("@id") if mapping else None
-            if not isinstance(iri, str) or iri.startswith("@"):
+            if not isinstance(iri, str):
+                continue
+            if iri.startswith("@"):
+                self._keywords.add(term)
                 continue
             self._terms[term] = iri
             if mapping.get("_prefix"):
@@ -120,7 +124,7 @@ class TermContext:
             if not is_uri(name):
                 raise NameForbidden(name=name[:200])
             return name
-        if not name or name.startswith("@") or _FORBIDDEN.search(name):
+        if not name or name.startswith("@") or name in self._keywords or _FORBIDDEN.search(name):
             raise NameForbidden(name=name[:200])
         return self._vocab + name
 

@@ -9,10 +9,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 
-from haidang.context.errors import AttributeUnknown, EntityAlreadyExists, EntityUnknown, EntityWithoutType
+from haidang.context.errors import (
+    AttributeKindDiffers,
+    AttributeUnknown,
+    EntityAlreadyExists,
+    EntityUnknown,
+    EntityWithoutType,
+)
 from haidang.context.events import AttributeChange, EntityChange
 from haidang.context.model import (
     QUALITY,
+    SCOPE,
     VALUE_MEMBERS,
     AppendAttributes,
     AttributeInstance,
@@ -387,10 +394,14 @@ class _Draft:
     def _append(self, command: AppendAttributes) -> Outcome:
         self._require()
         self._retype(command.types)
-        if command.scope is not None:
-            self._rescope(command.scope)
         updated: list[str] = []
         refused: list[NotUpdated] = []
+        if command.scope is not None:
+            if self.scope and not command.overwrite:
+                refused.append(NotUpdated(SCOPE, "the entity has a scope already"))
+            else:
+                self._rescope(command.scope)
+                updated.append(SCOPE)
         for instance in command.attributes:
             if not command.overwrite and self._instance(instance.name, instance.dataset_id) is not None:
                 refused.append(NotUpdated(instance.name, "the attribute is there already"))
@@ -407,12 +418,17 @@ class _Draft:
     def _update(self, command: UpdateAttributes) -> Outcome:
         self._require()
         self._retype(command.types)
-        if command.scope is not None:
-            self._rescope(command.scope)
         updated: list[str] = []
         refused: list[NotUpdated] = []
+        if command.scope is not None:
+            if self.scope:
+                self._rescope(command.scope)
+                updated.append(SCOPE)
+            else:
+                refused.append(NotUpdated(SCOPE, "the entity has no scope"))
         for instance in command.attributes:
-            if self._instance(instance.name, instance.dataset_id) is None:
+            # An attribute that is there may get an instance of another dataset.
+            if instance.name not in self.attributes:
                 refused.append(NotUpdated(instance.name, "the entity has no such attribute"))
                 continue
             self._write(instance)
@@ -438,8 +454,9 @@ class _Draft:
             raise AttributeUnknown(entity_id=command.entity_id, attribute=command.name)
         content = {name: value for name, value in earlier.items() if name not in _TIMES}
         if command.kind is not None and command.kind.value != content["type"]:
-            content.pop(VALUE_MEMBERS[content["type"]], None)
-            content["type"] = command.kind.value
+            raise AttributeKindDiffers(
+                attribute=command.name, present=content["type"], given=command.kind.value
+            )
         content.update(command.members)
         replaced: dict[str, list[Stored]] = {}
         for sub_attribute in command.sub_attributes:
@@ -456,6 +473,9 @@ class _Draft:
 
     def _delete_attribute(self, command: DeleteAttribute) -> Outcome:
         self._require()
+        if command.name == SCOPE and self.scope:
+            self._rescope(())
+            return Outcome(entity_id=command.entity_id, changed=True, updated=(SCOPE,))
         gone = [
             stored
             for stored in self.attributes.get(command.name, ())

@@ -29,6 +29,7 @@ from haidang.sdk.model import AttributeKind, Quality
 
 CORE: Final = "https://uri.etsi.org/ngsi-ld/"
 LOCATION: Final = CORE + "location"
+SCOPE: Final = CORE + "scope"
 QUALITY: Final = "urn:haidang:term:quality"
 """The sub-attribute that carries a value's quality; its absence means valid."""
 

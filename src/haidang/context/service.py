@@ -35,7 +35,6 @@ from haidang.context.model import (
     Selection,
     Stored,
     UpdateAttributes,
-    UpsertEntity,
     quality_of,
     value_of,
 )
@@ -176,12 +175,12 @@ async def delete_entity(actor: Actor, writer: Writer, entity_id: str) -> Outcome
     return await write_command(actor, writer, DeleteEntity(entity_id=entity_id))
 
 
-async def upsert_entities(
-    actor: Actor, writer: Writer, entities: Sequence[UpsertEntity], *, weight: int = 1024
+async def write_commands(
+    actor: Actor, writer: Writer, commands: Sequence[Command], *, weight: int = 1024
 ) -> list[Outcome]:
-    """Make or change many entities in one commit; what is wrong with one stands in its outcome."""
+    """Write many commands in one commit; what is wrong with one stands in its outcome."""
     _require_machine(actor)
-    return await writer.submit_all(actor, entities, weight=weight)
+    return await writer.submit_all(actor, commands, weight=weight)
 
 
 async def write_command(actor: Actor, writer: Writer, command: Command, *, weight: int = 1024) -> Outcome:

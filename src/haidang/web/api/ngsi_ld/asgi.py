@@ -7,6 +7,7 @@ Idempotency-Key once.
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from haidang.context.errors import EntityIdMalformed
 from haidang.context.fragments import Declarations
 from haidang.context.jsonld import Contexts
 from haidang.context.service import MOST_INSTANCES, OwnTransaction, Writer
@@ -79,6 +80,8 @@ class NgsiLdApplication:
         method = "GET" if scope["method"] == "HEAD" else str(scope["method"])
         route, arguments = self._find(method, segments)
         scope["path_template"] = PREFIX + route.pattern
+        if "" in arguments:
+            raise EntityIdMalformed(entity_id="")
         actor = await self._actor(scope)
         if not actor.belongs_to(route.audience):
             raise TokenNeeded
@@ -163,8 +166,6 @@ def _matched(parts: tuple[str, ...], segments: tuple[str, ...]) -> tuple[str, ..
     arguments: list[str] = []
     for part, segment in zip(parts, segments, strict=True):
         if part.startswith("{"):
-            if not segment:
-                return None
             arguments.append(segment)
         elif part != segment:
             return None

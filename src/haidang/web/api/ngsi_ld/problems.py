@@ -28,6 +28,14 @@ class RequestMalformed(Invalid):
     """The request cannot be carried out: {reason}."""
 
 
+class ParameterWrong(Invalid):
+    """The request cannot be answered: {reason}."""
+
+
+class OptionUnknown(RequestMalformed):
+    """{name} is not a value of options or format."""
+
+
 class JsonBroken(RequestMalformed):
     """The body is not JSON: {reason}."""
 

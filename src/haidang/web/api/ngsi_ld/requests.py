@@ -23,7 +23,9 @@ from haidang.web.api.ngsi_ld.problems import (
     JsonBroken,
     MediaTypeUnusable,
     NothingAcceptable,
+    OptionUnknown,
     ParameterUnknown,
+    ParameterWrong,
     RequestMalformed,
 )
 from haidang.web.shared.answers import header_of
@@ -36,6 +38,22 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 CONTEXT_REL: Final = "http://www.w3.org/ns/json-ld#context"
 
 MOST_DEPTH: Final = 64
+
+OPTIONS: Final = frozenset(
+    {
+        "normalized",
+        "concise",
+        "simplified",
+        "keyValues",
+        "sysAttrs",
+        "temporalValues",
+        "aggregatedValues",
+        "noOverwrite",
+        "replace",
+        "update",
+    }
+)
+"""Every value that the standard knows for `options` and `format`."""
 
 _LINK = re.compile(r"<([^<>]*)>\s*((?:;\s*[\w*-]+\s*=\s*(?:\"[^\"]*\"|[^\s;,\"]+)\s*)*)")
 _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))", re.IGNORECASE)
@@ -137,7 +155,7 @@ class Request:
         if text is None:
             return False
         if text not in {"true", "false"}:
-            raise RequestMalformed(reason=f"{name} must be true or false")
+            raise ParameterWrong(reason=f"{name} must be true or false")
         return text == "true"
 
     def number(self, name: str, default: int) -> int:
@@ -146,7 +164,7 @@ class Request:
         if text is None:
             return default
         if not text.isascii() or not text.isdigit() or len(text) > 9:
-            raise RequestMalformed(reason=f"{name} must be a whole number, 0 or more")
+            raise ParameterWrong(reason=f"{name} must be a whole number, 0 or more")
         return int(text)
 
     def instant(self, name: str) -> Instant | None:
@@ -157,7 +175,7 @@ class Request:
         try:
             return parse_instant(text.replace(" ", "+"))
         except InstantUnreadable as unreadable:
-            raise RequestMalformed(reason=f"{name}: {unreadable}") from None
+            raise ParameterWrong(reason=f"{name}: {unreadable}") from None
 
     def names(self, name: str) -> list[str] | None:
         """A parameter that is a list of names, separated by commas."""
@@ -166,12 +184,14 @@ class Request:
             return None
         names = [one.strip() for one in text.split(",")]
         if not all(names):
-            raise RequestMalformed(reason=f"{name} must be a list of names")
+            raise ParameterWrong(reason=f"{name} must be a list of names")
         return names
 
     def options(self) -> set[str]:
         """`options` and `format` together."""
         given = {*(self.names("options") or ()), *(self.names("format") or ())}
+        for one in given - OPTIONS:
+            raise OptionUnknown(name=one[:80])
         return {"simplified" if one == "keyValues" else one for one in given}
 
     def check_parameters(self, known: frozenset[str], later: frozenset[str]) -> None:
@@ -269,9 +289,11 @@ def _weight(parameters: str) -> float:
 
 
 def context_member(terms: TermContext) -> Any:
-    """The value of `@context` in an answer: the caller's context and the core."""
+    """The value of `@context` in an answer: the caller's own, or the core's."""
     named = [one for one in terms.references if not (isinstance(one, str) and is_core_url(one))]
-    return [*named, CORE_URL] if named else CORE_URL
+    if not named:
+        return CORE_URL
+    return named[0] if len(named) == 1 else named
 
 
 def context_link(references: Sequence[Reference]) -> bytes:

@@ -21,14 +21,14 @@ from haidang.context.fragments import (
     read_partial,
 )
 from haidang.context.jsonld import Contexts, TermContext
-from haidang.context.model import Outcome, UpsertEntity, check_entity_id
+from haidang.context.model import Command, CreateEntity, DeleteEntity, Outcome, UpsertEntity, check_entity_id
 from haidang.context.representations import show_entity, show_evolution
 from haidang.context.service import Writer
 from haidang.infra.database import Pool, reading
 from haidang.kernel.actors import Audience
 from haidang.kernel.errors import HaidangError
 from haidang.kernel.instants import Clock, format_instant
-from haidang.web.api.ngsi_ld.problems import RequestMalformed, problem_of
+from haidang.web.api.ngsi_ld.problems import ParameterWrong, RequestMalformed, problem_of
 from haidang.web.api.ngsi_ld.requests import (
     JSON,
     LD_JSON,
@@ -130,17 +130,16 @@ def _shown(
 _NO_CONTENT = Answer(204, ())
 
 
-def _updated(outcome: Outcome, terms: TermContext) -> Answer:
-    """204, or 207 with what was not updated and why (UpdateResult, clause 5.2.18)."""
+def _updated(outcome: Outcome) -> Answer:
+    """204, or 207 with what was not updated and why (UpdateResult, clause 5.2.18); names are IRIs."""
     if not outcome.not_updated:
         return _NO_CONTENT
     return _json(
         207,
         {
-            "updated": [terms.compact(name) for name in outcome.updated],
+            "updated": list(outcome.updated),
             "notUpdated": [
-                {"attributeName": terms.compact(one.attribute), "reason": one.reason}
-                for one in outcome.not_updated
+                {"attributeName": one.attribute, "reason": one.reason} for one in outcome.not_updated
             ],
         },
     )
@@ -153,6 +152,8 @@ async def create_entity(city: City, request: Request, writer: Writer) -> Answer:
     """POST /entities."""
     request.check_parameters(frozenset({"options", "format", "local"}), _NONE)
     document = await request.document()
+    if document == {}:
+        raise RequestMalformed(reason="the entity is empty")
     terms = await _terms_of_body(city, request, document)
     fragment = read_entity(document, terms, simplified="simplified" in request.options())
     entity_id = fragment.entity_id or ""
@@ -247,7 +248,7 @@ async def delete_entity(_city: City, request: Request, writer: Writer) -> Answer
 # --- attributes --------------------------------------------------------------------------------
 
 
-async def _fragment(city: City, request: Request, *, nulls: bool) -> tuple[Fragment, TermContext]:
+async def _fragment(city: City, request: Request, *, nulls: bool) -> Fragment:
     """The attributes in a request's body, for the entity in its path."""
     (entity_id,) = request.arguments
     check_entity_id(entity_id)
@@ -257,13 +258,13 @@ async def _fragment(city: City, request: Request, *, nulls: bool) -> tuple[Fragm
     fragment = read_fragment(document, terms, simplified=simplified, nulls=nulls)
     if fragment.entity_id not in {None, entity_id}:
         raise FragmentMalformed(where="id", reason="it differs from the id in the path")
-    return fragment, terms
+    return fragment
 
 
 async def append_attributes(city: City, request: Request, writer: Writer) -> Answer:
     """POST /entities/{id}/attrs."""
     request.check_parameters(frozenset({"options", "format", "local"}), frozenset({"type"}))
-    fragment, terms = await _fragment(city, request, nulls=False)
+    fragment = await _fragment(city, request, nulls=False)
     outcome = await service.append_attributes(
         request.actor,
         writer,
@@ -275,13 +276,13 @@ async def append_attributes(city: City, request: Request, writer: Writer) -> Ans
         rules=city.declarations,
         weight=len(await request.body()),
     )
-    return _updated(outcome, terms)
+    return _updated(outcome)
 
 
 async def update_attributes(city: City, request: Request, writer: Writer) -> Answer:
     """PATCH /entities/{id}/attrs."""
     request.check_parameters(frozenset({"options", "format", "local"}), frozenset({"type"}))
-    fragment, terms = await _fragment(city, request, nulls=True)
+    fragment = await _fragment(city, request, nulls=True)
     outcome = await service.update_attributes(
         request.actor,
         writer,
@@ -293,7 +294,7 @@ async def update_attributes(city: City, request: Request, writer: Writer) -> Ans
         rules=city.declarations,
         weight=len(await request.body()),
     )
-    return _updated(outcome, terms)
+    return _updated(outcome)
 
 
 async def patch_attribute(city: City, request: Request, writer: Writer) -> Answer:
@@ -304,7 +305,7 @@ async def patch_attribute(city: City, request: Request, writer: Writer) -> Answe
     document = await request.document()
     terms = await _terms_of_body(city, request, document)
     if document == {} or (isinstance(document, dict) and document.keys() == {"@context"}):
-        raise RequestMalformed(reason="There is nothing to change in an empty object")
+        raise ParameterWrong(reason="there is nothing to change in an empty object")
     if isinstance(document, list):
         read_attribute(document, terms, name)
         raise NotOfferedYet(what="a list of instances in a partial update")
@@ -335,35 +336,83 @@ async def delete_attribute(city: City, request: Request, writer: Writer) -> Answ
 
 async def upsert_entities(city: City, request: Request, writer: Writer) -> Answer:
     """POST /entityOperations/upsert."""
-    request.check_parameters(frozenset({"options", "format", "local"}), _NONE)
-    documents = await request.document()
-    request.media_type()
-    if not isinstance(documents, list) or not documents:
-        raise RequestMalformed(reason="A batch is a list of one entity or more")
-    if len(documents) > MOST_IN_BATCH:
-        raise RequestMalformed(reason=f"A batch has {MOST_IN_BATCH} entities at most")
-    options = request.options()
+    replace = "update" not in request.options()
+
+    def command(fragment: Fragment) -> Command:
+        return UpsertEntity(
+            entity_id=fragment.entity_id or "",
+            types=fragment.types,
+            scope=fragment.scope,
+            attributes=fragment.attributes,
+            replace=replace,
+            rules=city.declarations,
+        )
+
+    return await _batch(city, request, writer, command)
+
+
+async def create_entities(city: City, request: Request, writer: Writer) -> Answer:
+    """POST /entityOperations/create."""
+
+    def command(fragment: Fragment) -> Command:
+        return CreateEntity(
+            entity_id=fragment.entity_id or "",
+            types=fragment.types,
+            scope=fragment.scope or (),
+            attributes=fragment.attributes,
+            rules=city.declarations,
+        )
+
+    return await _batch(city, request, writer, command)
+
+
+async def delete_entities(_city: City, request: Request, writer: Writer) -> Answer:
+    """POST /entityOperations/delete: a list of ids."""
+    request.check_parameters(frozenset({"local"}), _NONE)
+    ids = _batch_of(await request.document())
     errors: list[dict[str, Any]] = []
-    commands: list[UpsertEntity] = []
-    for document in documents:
+    commands: list[Command] = []
+    for entity_id in ids:
+        try:
+            check_entity_id(entity_id if isinstance(entity_id, str) else "")
+        except HaidangError as mistake:
+            errors.append(_batch_error(_id_of({"id": entity_id}), mistake))
+        else:
+            commands.append(DeleteEntity(entity_id=entity_id))
+    return await _write_batch(request, writer, commands, errors)
+
+
+async def _batch(
+    city: City, request: Request, writer: Writer, command: Callable[[Fragment], Command]
+) -> Answer:
+    """Read a list of entities and write them in one commit; what is wrong with one is told of that one."""
+    request.check_parameters(frozenset({"options", "format", "local"}), _NONE)
+    simplified = "simplified" in request.options()
+    errors: list[dict[str, Any]] = []
+    commands: list[Command] = []
+    for document in _batch_of(await request.document()):
         try:
             terms = await _terms_of_body(city, request, document)
-            fragment = read_entity(document, terms, simplified="simplified" in options)
+            commands.append(command(read_entity(document, terms, simplified=simplified)))
         except HaidangError as mistake:
             errors.append(_batch_error(_id_of(document), mistake))
-        else:
-            commands.append(
-                UpsertEntity(
-                    entity_id=fragment.entity_id or "",
-                    types=fragment.types,
-                    scope=fragment.scope,
-                    attributes=fragment.attributes,
-                    replace="update" not in options,
-                    rules=city.declarations,
-                )
-            )
+    return await _write_batch(request, writer, commands, errors)
+
+
+def _batch_of(documents: Any) -> list[Any]:
+    if not isinstance(documents, list) or not documents:
+        raise ParameterWrong(reason="a batch is a list of one or more")
+    if len(documents) > MOST_IN_BATCH:
+        raise ParameterWrong(reason=f"a batch has {MOST_IN_BATCH} entries at most")
+    return documents
+
+
+async def _write_batch(
+    request: Request, writer: Writer, commands: Sequence[Command], errors: list[dict[str, Any]]
+) -> Answer:
+    """201 with the ids that were created, 204, or 207 with what succeeded and what did not."""
     outcomes = (
-        await service.upsert_entities(request.actor, writer, commands, weight=len(await request.body()))
+        await service.write_commands(request.actor, writer, commands, weight=len(await request.body()))
         if commands
         else []
     )
@@ -392,10 +441,8 @@ _TEMPORAL = TIMING | PROJECTING | {KNOWN_AT, "local"}
 
 def _temporal_form(request: Request) -> tuple[bool, bool]:
     options = request.options()
-    if "aggregatedValues" in options:
-        raise NotOfferedYet(what="the representation aggregatedValues")
     for one in options - {"temporalValues", "simplified", "normalized", "sysAttrs"}:
-        raise NotOfferedYet(what=f"the representation {one[:40]}")
+        raise NotOfferedYet(what=f"the representation {one}")
     if request.names("pick") is not None or request.names("omit") is not None:
         raise NotOfferedYet(what="pick and omit of temporal queries")
     return bool(options & {"temporalValues", "simplified"}), "sysAttrs" in options
@@ -501,7 +548,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("PATCH", "/entities/{id}/attrs", Audience.MACHINE, update_attributes),
     Route("PATCH", "/entities/{id}/attrs/{attr}", Audience.MACHINE, patch_attribute),
     Route("DELETE", "/entities/{id}/attrs/{attr}", Audience.MACHINE, delete_attribute),
+    Route("POST", "/entityOperations/create", Audience.MACHINE, create_entities),
     Route("POST", "/entityOperations/upsert", Audience.MACHINE, upsert_entities),
+    Route("POST", "/entityOperations/delete", Audience.MACHINE, delete_entities),
     Route("GET", "/temporal/entities", Audience.PUBLIC, query_temporal),
     Route("GET", "/temporal/entities/{id}", Audience.PUBLIC, retrieve_temporal),
     Route("GET", "/jsonldContexts/packs", Audience.PUBLIC, serve_packs_context),

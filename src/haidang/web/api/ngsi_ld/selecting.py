@@ -1,5 +1,6 @@
 """The parameters of queries: which types, which attributes, which time, how it shall look."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal, cast
@@ -9,7 +10,7 @@ from haidang.context.jsonld import TermContext
 from haidang.context.model import Selection, is_uri
 from haidang.context.representations import Look
 from haidang.context.service import TimeFrame
-from haidang.web.api.ngsi_ld.problems import RequestMalformed, TooManyAsked
+from haidang.web.api.ngsi_ld.problems import ParameterWrong, TooManyAsked
 from haidang.web.api.ngsi_ld.requests import Request
 
 DEFAULT_LIMIT: Final = 20
@@ -73,21 +74,25 @@ def read_paging(request: Request) -> Paging:
     if limit > MOST:
         raise TooManyAsked(most=MOST)
     if limit == 0 and not count:
-        raise RequestMalformed(reason="A limit of 0 makes sense only with count=true")
+        raise ParameterWrong(reason="A limit of 0 makes sense only with count=true")
     return Paging(limit, request.number("offset", 0), count)
 
 
 def read_selection(request: Request, terms: TermContext) -> Selection:
-    """`type`, `id`, `idPattern` and `attrs`; one of them or `local` must be there."""
-    if not any(request.parameters.get(name) for name in SELECTING):
-        raise RequestMalformed(reason="A query needs at least one of type, attrs, id, idPattern or local")
+    """`type`, `id`, `idPattern` and `attrs`; `type`, `attrs` or `local` must be there."""
+    if (
+        not request.parameters.get("type")
+        and not request.parameters.get("attrs")
+        and not request.flag("local")
+    ):
+        raise ParameterWrong(reason="a query needs at least one of type, attrs or local=true")
     ids = request.names("id")
     for one in ids or ():
         if not is_uri(one):
-            raise RequestMalformed(reason=f"{one[:200]} in id is not a URI")
+            raise ParameterWrong(reason=f"{one[:200]} in id is not a URI")
     pattern = request.parameters.get("idPattern")
     if pattern is not None and (not 0 < len(pattern) <= _LONGEST_PATTERN or "\x00" in pattern):
-        raise RequestMalformed(reason=f"idPattern must have 1 to {_LONGEST_PATTERN} characters")
+        raise ParameterWrong(reason=f"idPattern must have 1 to {_LONGEST_PATTERN} characters")
     attributes = request.names("attrs")
     return Selection(
         type_groups=read_types(request, terms),
@@ -103,10 +108,10 @@ def read_types(request: Request, terms: TermContext) -> tuple[tuple[str, ...], .
     if text is None:
         return ()
     if text.count("(") > _MOST_PARENTHESES:
-        raise RequestMalformed(reason=f"The type selector has more than {_MOST_PARENTHESES} parentheses")
+        raise ParameterWrong(reason=f"The type selector has more than {_MOST_PARENTHESES} parentheses")
     groups, rest = _alternatives(text, terms)
     if rest:
-        raise RequestMalformed(reason=f"The type selector cannot be read at {rest[:40]}")
+        raise ParameterWrong(reason=f"The type selector cannot be read at {rest[:40]}")
     return tuple(dict.fromkeys(tuple(sorted(group)) for group in groups))
 
 
@@ -124,7 +129,7 @@ def _conjunction(text: str, terms: TermContext) -> tuple[list[frozenset[str]], s
         more, rest = _one_type(rest[1:], terms)
         groups = [one | other for one in groups for other in more]
         if len(groups) > _MOST_TYPE_GROUPS:
-            raise RequestMalformed(reason="The type selector has too many alternatives")
+            raise ParameterWrong(reason="The type selector has too many alternatives")
     return groups, rest
 
 
@@ -132,31 +137,34 @@ def _one_type(text: str, terms: TermContext) -> tuple[list[frozenset[str]], str]
     if text.startswith("("):
         groups, rest = _alternatives(text[1:], terms)
         if not rest.startswith(")"):
-            raise RequestMalformed(reason="A parenthesis of the type selector is not closed")
+            raise ParameterWrong(reason="A parenthesis of the type selector is not closed")
         return groups, rest[1:]
     end = next((place for place, letter in enumerate(text) if letter in ",|;()"), len(text))
     if not text[:end].strip():
-        raise RequestMalformed(reason="The type selector names no type")
+        raise ParameterWrong(reason="The type selector names no type")
     return [frozenset({terms.expand(text[:end].strip())})], text[end:]
 
 
 def read_look(request: Request, terms: TermContext) -> Look:
     """How the answer shall look: `options`, `format`, `attrs`, `pick` and `omit`."""
-    options = request.options()
-    for one in options - {"normalized", "concise", "simplified", "sysAttrs"}:
-        raise NotOfferedYet(what=f"the representation {one[:40]}")
-    forms = options - {"sysAttrs"}
+    forms = request.options() - {"sysAttrs"}
+    for one in forms - {"normalized", "concise", "simplified"}:
+        raise NotOfferedYet(what=f"the representation {one}")
     if len(forms) > 1:
-        raise RequestMalformed(reason="Only one representation can be chosen")
+        raise ParameterWrong(reason="Only one representation can be chosen")
     pick, omit = request.names("pick"), request.names("omit")
     for one in (*(pick or ()), *(omit or ())):
         if "{" in one or ("." in one and not is_uri(one)):
             raise NotOfferedYet(what="a path within pick or omit")
     attributes = request.names("attrs")
+    if attributes is not None and (pick is not None or omit is not None):
+        raise ParameterWrong(reason="attrs does not go together with pick or omit")
+    if set(pick or ()) & set(omit or ()):
+        raise ParameterWrong(reason="a name cannot be picked and omitted")
     chosen = pick if pick is not None else attributes
     return Look(
         form=cast('Literal["normalized", "concise", "simplified"]', next(iter(forms), "normalized")),
-        sys_attrs="sysAttrs" in options,
+        sys_attrs="sysAttrs" in request.options(),
         attributes=None
         if chosen is None
         else frozenset(terms.expand(one) for one in chosen if one not in HEAD),
@@ -166,6 +174,16 @@ def read_look(request: Request, terms: TermContext) -> Look:
 
 
 HEAD: Final = frozenset({"id", "type", "scope"})
+_NAME = r"[^{},;()<>\"'=\s]+"
+_PATH = re.compile(rf"{_NAME}(?:\{{.+\}})?")
+
+
+def _check_picked(name: str) -> None:
+    """Refuse what is neither a name nor, one day, a path to linked entities."""
+    if not _PATH.fullmatch(name):
+        raise ParameterWrong(reason=f"{name[:80]} cannot be picked or omitted")
+    if "{" in name:
+        raise NotOfferedYet(what="a path within pick or omit")
 
 
 def read_frame(request: Request, *, needed: bool, most: int) -> TimeFrame:
@@ -174,20 +192,20 @@ def read_frame(request: Request, *, needed: bool, most: int) -> TimeFrame:
     at, end = request.instant("timeAt"), request.instant("endTimeAt")
     last_n = request.number("lastN", 0) if "lastN" in request.parameters else None
     if last_n == 0:
-        raise RequestMalformed(reason="lastN must be 1 or more")
+        raise ParameterWrong(reason="lastN must be 1 or more")
     by = request.parameters.get("timeproperty", "observedAt")
     if by not in {"observedAt", "createdAt", "modifiedAt", "deletedAt"}:
-        raise RequestMalformed(reason="timeproperty must be observedAt, createdAt, modifiedAt or deletedAt")
+        raise ParameterWrong(reason="timeproperty must be observedAt, createdAt, modifiedAt or deletedAt")
     if relation is None:
         if needed or at is not None or end is not None:
-            raise RequestMalformed(reason="A temporal query needs timerel and timeAt")
+            raise ParameterWrong(reason="A temporal query needs timerel and timeAt")
         named = "timeproperty" in request.parameters
         return TimeFrame(by=by if named else "any", last_n=last_n, most=most)  # type: ignore[arg-type]  # checked above
     if relation not in {"before", "after", "between"} or at is None:
-        raise RequestMalformed(reason="timerel must be before, after or between, and timeAt a date and time")
+        raise ParameterWrong(reason="timerel must be before, after or between, and timeAt a date and time")
     if (relation == "between") != (end is not None):
-        raise RequestMalformed(reason="endTimeAt belongs to timerel=between, and to nothing else")
+        raise ParameterWrong(reason="endTimeAt belongs to timerel=between, and to nothing else")
     if end is not None and end <= at:
-        raise RequestMalformed(reason="endTimeAt must be later than timeAt")
+        raise ParameterWrong(reason="endTimeAt must be later than timeAt")
     since = {"before": None, "after": at + _TICK, "between": at}[relation]
     return TimeFrame(by=by, since=since, upto=at if relation == "before" else end, last_n=last_n, most=most)  # type: ignore[arg-type]  # checked above
