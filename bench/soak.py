@@ -155,16 +155,13 @@ async def soak(city: City, hours: float, every_s: float) -> tuple[list[Sample], 
     return samples, loads
 
 
-async def main(hours: float, every_s: float) -> int:
-    """Run it in a home of its own; 0 when nothing grew, failed or was lost."""
-    with tempfile.TemporaryDirectory(prefix="hd-soak-", dir="/tmp") as folder:
-        # As root the database runs as another user, who must be able to enter.
-        Path(folder).chmod(0o755)
-        async with running(Path(folder) / "home") as city:
-            samples, loads = await soak(city, hours, every_s)
-            for load in loads:
-                await all_is_there(city, [], load, within_s=120)
-            print(f"{sum(len(load.kept) for load in loads)} acknowledged readings: all there")
+async def main(home: Path, hours: float, every_s: float) -> int:
+    """Run it; 0 when nothing grew, failed or was lost."""
+    async with running(home) as city:
+        samples, loads = await soak(city, hours, every_s)
+        for load in loads:
+            await all_is_there(city, [], load, within_s=120)
+        print(f"{sum(len(load.kept) for load in loads)} acknowledged readings: all there")
     troubles = grown(samples)
     if failed := sum(sample.failed for sample in samples):
         troubles.append(f"{failed} answers failed")
@@ -177,4 +174,7 @@ if __name__ == "__main__":
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--every", type=float, default=60.0, help="seconds between samples")
     chosen = parser.parse_args()
-    sys.exit(asyncio.run(main(chosen.hours, chosen.every)))
+    with tempfile.TemporaryDirectory(prefix="hd-soak-", dir="/tmp") as folder:
+        # As root the database runs as another user, who must be able to enter.
+        Path(folder).chmod(0o755)
+        sys.exit(asyncio.run(main(Path(folder) / "home", chosen.hours, chosen.every)))
