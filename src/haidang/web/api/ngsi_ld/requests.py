@@ -39,20 +39,10 @@ CONTEXT_REL: Final = "http://www.w3.org/ns/json-ld#context"
 
 MOST_DEPTH: Final = 64
 
-OPTIONS: Final = frozenset(
-    {
-        "normalized",
-        "concise",
-        "simplified",
-        "keyValues",
-        "sysAttrs",
-        "temporalValues",
-        "aggregatedValues",
-        "noOverwrite",
-        "replace",
-        "update",
-    }
+FORMATS: Final = frozenset(
+    {"normalized", "concise", "simplified", "keyValues", "temporalValues", "aggregatedValues"}
 )
+OPTIONS: Final = FORMATS | {"sysAttrs", "noOverwrite", "replace", "update"}
 """Every value that the standard knows for `options` and `format`."""
 
 _LINK = re.compile(r"<([^<>]*)>\s*((?:;\s*[\w*-]+\s*=\s*(?:\"[^\"]*\"|[^\s;,\"]+)\s*)*)")
@@ -188,10 +178,13 @@ class Request:
         return names
 
     def options(self) -> set[str]:
-        """`options` and `format` together."""
+        """`options` and `format` together; of two representations the one in `format` counts."""
         given = {*(self.names("options") or ()), *(self.names("format") or ())}
         for one in given - OPTIONS:
             raise OptionUnknown(name=one[:80])
+        chosen = self.names("format")
+        if chosen is not None:
+            given = (given - FORMATS) | set(chosen)
         return {"simplified" if one == "keyValues" else one for one in given}
 
     def check_parameters(self, known: frozenset[str], later: frozenset[str]) -> None:

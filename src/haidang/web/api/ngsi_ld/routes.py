@@ -20,7 +20,7 @@ from haidang.context.fragments import (
     read_fragment,
     read_partial,
 )
-from haidang.context.jsonld import Contexts, TermContext
+from haidang.context.jsonld import Contexts, ContextUnreadable, TermContext
 from haidang.context.model import Command, CreateEntity, DeleteEntity, Outcome, UpsertEntity, check_entity_id
 from haidang.context.representations import show_entity, show_evolution
 from haidang.context.service import Writer
@@ -44,6 +44,7 @@ from haidang.web.api.ngsi_ld.selecting import (
     SELECTING,
     TIMING,
     Paging,
+    picked,
     read_frame,
     read_look,
     read_paging,
@@ -152,8 +153,8 @@ async def create_entity(city: City, request: Request, writer: Writer) -> Answer:
     """POST /entities."""
     request.check_parameters(frozenset({"options", "format", "local"}), _NONE)
     document = await request.document()
-    if document == {}:
-        raise RequestMalformed(reason="the entity is empty")
+    if not document:
+        raise RequestMalformed(reason="there is no entity in it")
     terms = await _terms_of_body(city, request, document)
     fragment = read_entity(document, terms, simplified="simplified" in request.options())
     entity_id = fragment.entity_id or ""
@@ -187,7 +188,10 @@ async def retrieve_entity(city: City, request: Request, _writer: Writer) -> Answ
     asked = request.parameters.get("attrs") is not None and look.attributes is not None
     if not of_type or (asked and not any(name in state.attributes for name in look.attributes or ())):
         raise EntityUnknown(entity_id=entity_id)
-    return _shown(request, terms, show_entity(state, terms, look))
+    shown = show_entity(state, terms, look)
+    if not shown:
+        raise EntityUnknown(entity_id=entity_id)
+    return _shown(request, terms, shown)
 
 
 async def query_entities(city: City, request: Request, _writer: Writer) -> Answer:
@@ -196,7 +200,7 @@ async def query_entities(city: City, request: Request, _writer: Writer) -> Answe
     terms = await _terms(city, request)
     request.wants_ld()
     look, paging = read_look(request, terms), read_paging(request)
-    selection = read_selection(request, terms)
+    selection = picked(read_selection(request, terms), look)
     known_at = request.instant(KNOWN_AT)
     if paging.count and known_at is not None:
         raise NotOfferedYet(what="count together with knownAt")
@@ -218,7 +222,7 @@ async def query_entities(city: City, request: Request, _writer: Writer) -> Answe
             total = await service.count_entities(request.actor, connection, selection)
             headers.append((b"ngsild-results-count", str(total).encode()))
     headers += _page_links(request, paging, more=len(found) > paging.limit)
-    shown = [show_entity(state, terms, look) for state in found[: paging.limit]]
+    shown = [one for state in found[: paging.limit] if (one := show_entity(state, terms, look))]
     return _shown(request, terms, shown, headers=headers)
 
 
@@ -387,6 +391,8 @@ async def _batch(
 ) -> Answer:
     """Read a list of entities and write them in one commit; what is wrong with one is told of that one."""
     request.check_parameters(frozenset({"options", "format", "local"}), _NONE)
+    if request.media_type() == LD_JSON and request.link_references():
+        raise ContextUnreadable(reason="it is in the Link header of an application/ld+json request")
     simplified = "simplified" in request.options()
     errors: list[dict[str, Any]] = []
     commands: list[Command] = []

@@ -1,7 +1,7 @@
 """The parameters of queries: which types, which attributes, which time, how it shall look."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal, cast
 
@@ -100,6 +100,13 @@ def read_selection(request: Request, terms: TermContext) -> Selection:
         id_pattern=pattern,
         attributes=None if attributes is None else tuple(terms.expand(one) for one in attributes),
     )
+
+
+def picked(selection: Selection, look: Look) -> Selection:
+    """The selection without entities of which nothing would be shown: pick chooses entities too."""
+    if look.members or look.attributes is None or selection.attributes is not None:
+        return selection
+    return replace(selection, attributes=tuple(look.attributes))
 
 
 def read_types(request: Request, terms: TermContext) -> tuple[tuple[str, ...], ...]:
