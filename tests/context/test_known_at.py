@@ -69,8 +69,7 @@ class Model:
             case AppendAttributes() if self.alive:
                 self.write_all([one for one in command.attributes if command.overwrite or not self.has(one)])
             case UpdateAttributes() if self.alive:
-                names = {name for name, _ in self.state}
-                self.write_all([one for one in command.attributes if one.name in names])
+                self.write_all(command.attributes)
             case _:
                 pass
 

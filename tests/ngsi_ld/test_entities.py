@@ -8,6 +8,7 @@ from tests.ngsi_ld.conftest import PACKS_LINK, Face
 
 ERRORS = "https://uri.etsi.org/ngsi-ld/errors/"
 CORE = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld"
+NULL = "urn:ngsi-ld:null"
 VOCABULARY = "https://uri.etsi.org/ngsi-ld/default-context/"
 ID = "urn:ngsi-ld:Vehicle:A4567"
 
@@ -160,6 +161,7 @@ async def test_a_wrong_entity_is_refused_and_leaves_nothing(
         + b"}}",
         b'"\xff"',
         b"{}",
+        b"[]",
         b"",
     ],
 )
@@ -254,11 +256,13 @@ async def test_append_update_patch_and_delete(face: Face) -> None:
     assert kept.json["updated"] == [VOCABULARY + "colour"]
     assert kept.json["notUpdated"][0]["attributeName"] == VOCABULARY + "speed"
     updated = await face.patch(attrs, {"speed": {"value": 70, "unitCode": "KMH"}, "wheels": {"value": 4}})
-    assert updated.status == 207
-    assert updated.json["updated"] == [VOCABULARY + "speed"]
-    assert updated.json["notUpdated"][0]["attributeName"] == VOCABULARY + "wheels"
+    assert updated.status == 204
     assert (await face.patch(attrs + "/speed", {"value": 71})).status == 204
-    assert (await face.patch(attrs + "/wheels", {"value": 71})).status == 404
+    assert (await face.patch(attrs + "/none", {"value": 71})).status == 404
+    assert (await face.patch(attrs, {"wheels": NULL, "none": NULL})).json == {
+        "updated": [VOCABULARY + "wheels"],
+        "notUpdated": [{"attributeName": VOCABULARY + "none", "reason": "the entity has no such attribute"}],
+    }
     assert (await face.patch(attrs + "/speed", {"value": 1, "object": "urn:a:b"})).status == 400
     now = (await face.get(f"/entities/{ID}")).json
     assert now["speed"] == {"type": "Property", "value": 71, "unitCode": "KMH"}
@@ -348,8 +352,8 @@ async def test_scopes_are_appended_updated_and_deleted(face: Face) -> None:
         "https://uri.etsi.org/ngsi-ld/scope",
     )
     assert (await face.post(attrs, {"scope": ["/a", "/b"]})).status == 204
-    assert (await face.post(attrs + "?options=noOverwrite", {"scope": "/c"})).status == 207
-    assert (await face.get(f"/entities/{ID}")).json["scope"] == ["/a", "/b"]
+    assert (await face.post(attrs + "?options=noOverwrite", {"scope": ["/d", "/a"]})).status == 204
+    assert (await face.get(f"/entities/{ID}")).json["scope"] == ["/a", "/b", "/d"]
     assert (await face.patch(attrs, {"scope": "/c"})).status == 204
     assert (await face.get(f"/entities/{ID}")).json["scope"] == "/c"
     assert (await face.delete(attrs + "/scope")).status == 204
@@ -392,6 +396,11 @@ async def test_queries_select_project_page_and_count(face: Face) -> None:
     assert "offset=3" in last.headers["link"]
     both = await face.get("/entities?type=(Bus;Vehicle),Nothing&options=keyValues&pick=id,line")
     assert both.json == [{"id": "urn:b:1", "line": 5}]
+    assert (await face.get("/entities?type=Vehicle&options=keyValues&pick=line")).json == [{"line": 5}]
+    assert (await face.get("/entities/urn:b:1?pick=none")).status == 404
+    assert (await face.get("/entities/urn:b:1?omit=id,type,line")).status == 404
+    simple = (await face.get("/entities/urn:b:1?options=concise,sysAttrs&format=keyValues")).json
+    assert (simple["line"], "createdAt" in simple) == (5, True)
     omitted = await face.get("/entities?type=Bus&options=keyValues&omit=type")
     assert omitted.json == [{"id": "urn:b:1", "line": 5}]
     assert [one["id"] for one in (await face.get("/entities?attrs=line")).json] == ["urn:b:1"]

@@ -397,11 +397,9 @@ class _Draft:
         updated: list[str] = []
         refused: list[NotUpdated] = []
         if command.scope is not None:
-            if self.scope and not command.overwrite:
-                refused.append(NotUpdated(SCOPE, "the entity has a scope already"))
-            else:
-                self._rescope(command.scope)
-                updated.append(SCOPE)
+            kept = () if command.overwrite else self.scope
+            self._rescope(tuple(dict.fromkeys((*kept, *command.scope))))
+            updated.append(SCOPE)
         for instance in command.attributes:
             if not command.overwrite and self._instance(instance.name, instance.dataset_id) is not None:
                 refused.append(NotUpdated(instance.name, "the attribute is there already"))
@@ -427,10 +425,6 @@ class _Draft:
             else:
                 refused.append(NotUpdated(SCOPE, "the entity has no scope"))
         for instance in command.attributes:
-            # An attribute that is there may get an instance of another dataset.
-            if instance.name not in self.attributes:
-                refused.append(NotUpdated(instance.name, "the entity has no such attribute"))
-                continue
             self._write(instance)
             updated.append(instance.name)
         for name, dataset_id in command.removed:

@@ -125,7 +125,11 @@ class AppendAttributes(Command, frozen=True, kw_only=True):
 
 
 class UpdateAttributes(Command, frozen=True, kw_only=True):
-    """Write attributes that are there already; `removed` names those to delete, with their dataset."""
+    """Write attributes over those that are there, and beside them (partial update patch, clause 5.5.8).
+
+    `removed` names those to delete, with their dataset. A scope is changed, but not given to an
+    entity that has none.
+    """
 
     attributes: tuple[AttributeInstance, ...]
     removed: tuple[tuple[str, str | None], ...] = ()

@@ -137,7 +137,7 @@ async def update_attributes(
     rules: Rules | None = None,
     weight: int = 1024,
 ) -> Outcome:
-    """Write attributes that the entity has; those it has not stand in `not_updated`."""
+    """Write attributes of an entity and take some away; raises EntityUnknown."""
     command = UpdateAttributes(
         entity_id=entity_id,
         attributes=tuple(attributes),
