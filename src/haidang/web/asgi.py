@@ -6,6 +6,7 @@ from litestar import Litestar, Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from haidang.infra.templates import Templates
 from haidang.infra.translations import LOCALES
 from haidang.kernel.actors import Audience
 from haidang.web.api.ngsi_ld.problems import answer_of
@@ -32,10 +33,7 @@ def build_application(house: House) -> Dispatcher:
 
 def build_portal(house: House, frame: Frame) -> Litestar:
     """The portal's routes, guarded by audience, behind no middleware: the dispatcher is before them."""
-    for locale in LOCALES:
-        house.templates.environment(locale).globals.update(
-            chart=bar_chart, level_shape=level_shape, needs_plate=needs_plate
-        )
+    build_globals(house.templates)
     pages = PackPages(house, frame)
     return Litestar(
         route_handlers=[
@@ -52,6 +50,14 @@ def build_portal(house: House, frame: Frame) -> Litestar:
         request_max_body_size=None,  # the dispatcher limits bodies, before a route is known
         debug=False,
     )
+
+
+def build_globals(templates: Templates) -> None:
+    """Give the templates what draws: charts and the shapes of levels."""
+    for locale in LOCALES:
+        templates.environment(locale).globals.update(
+            chart=bar_chart, level_shape=level_shape, needs_plate=needs_plate
+        )
 
 
 def _static_route(files: StaticFiles) -> HTTPRouteHandler:

@@ -5,9 +5,11 @@ parameters with the dominant one, advice, method and source. Views are pure: res
 the templates show out.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from math import isfinite
 from typing import Any
 from urllib.parse import quote
 
@@ -70,6 +72,7 @@ _ALSO = (
 )
 _COMPARED = {"1h": 1, "8h": 8, "24h": 24}
 _HOUR = timedelta(hours=1)
+_PREFIX = f"urn:ngsi-ld:{AIR_QUALITY_OBSERVED.name}:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,12 @@ class Station:
     @property
     def path(self) -> str:
         """The page of the station, in Vietnamese."""
-        return STATION_PATH.replace("{station}", self.slug)
+        return STATION_PATH.replace("{station}", quote(self.slug, safe=":@!$&'()*+,;="))
+
+    @property
+    def anchor(self) -> str:
+        """A word for ids on the page."""
+        return re.sub(r"[^A-Za-z0-9]+", "-", self.slug)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +170,9 @@ def station_of(
 ) -> Station:
     """What the pages show of one entity and the history of its two indices."""
     values = entity.values
-    index = _whole(values.get("airQualityIndex"))
-    at = entity.observed_at.get("airQualityIndex") if index is not None else None
+    at = entity.observed_at.get("airQualityIndex")
+    index = _whole(values.get("airQualityIndex")) if at is not None else None  # no figure without its moment
+    at = at if index is not None else None
     level = aqi.level_of(index) if index is not None else None
     details = entity.sub_attributes.get("airQualityIndex", {})
     parameters = tuple(
@@ -174,8 +183,8 @@ def station_of(
     late = spoken is not None and now - spoken > STALE_AFTER
     return Station(
         entity_id=entity.entity_id,
-        slug=entity.entity_id.rpartition(":")[2],
-        name=str(values.get("name") or entity.entity_id.rpartition(":")[2]),
+        slug=entity.entity_id.removeprefix(_PREFIX),
+        name=str(values.get("name") or entity.entity_id.removeprefix(_PREFIX)),
         place=_place(values),
         coordinates=_coordinates(values.get("location")),
         provider=str(values.get("dataProvider") or ""),
@@ -330,7 +339,7 @@ def station_table(request: PageRequest) -> CsvTable:
     ]
     rows.sort(key=lambda row: row[:2])
     return CsvTable(
-        f"khong-khi-{station.slug}",
+        f"khong-khi-{station.anchor}",
         (
             "station_id", "observed_at", "parameter", "value", "unit", "quality", "source", "synthetic",
             "licence", "retrieved_at",
@@ -452,7 +461,13 @@ def _licence_of(station: Station) -> str:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # JSON allows whole numbers that no float holds
+        return None
+    return number if isfinite(number) else None
 
 
 def _whole(value: Any) -> int | None:
@@ -479,11 +494,14 @@ def _place(values: Mapping[str, Any]) -> str:
 
 
 def _coordinates(location: Any) -> tuple[float, float] | None:
-    """Latitude and longitude of a GeoJSON point."""
+    """Latitude and longitude of a GeoJSON point; None for anything else."""
     if not isinstance(location, Mapping) or location.get("type") != "Point":
         return None
-    longitude, latitude, *_ = location["coordinates"]
-    return float(latitude), float(longitude)
+    position = location.get("coordinates")
+    if not isinstance(position, Sequence) or len(position) < 2:
+        return None
+    longitude, latitude = _number(position[0]), _number(position[1])
+    return None if longitude is None or latitude is None else (latitude, longitude)
 
 
 _STATIONS = LatestEntities("stations", AIR_QUALITY_OBSERVED.name)
