@@ -23,7 +23,7 @@ async def test_a_citizen_on_a_phone_without_javascript_reads_todays_air(chrome: 
     )
     page = await context.new_page()
     await page.goto(city)
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Lâm Đồng hôm nay, ở một chỗ")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Lâm Đồng hôm nay, trên một trang")
     await expect(page.get_by_role("link", name="115 Cấp cứu")).to_be_visible()
 
     menu = page.locator("summary", has_text="Danh mục")

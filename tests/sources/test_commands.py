@@ -41,7 +41,7 @@ async def test_an_officer_lists_and_replays_the_quarantine(dsn: str, pool: Pool)
     assert "not-json" in listed.output
     assert "not-json" not in (await run(dsn, "quarantine", "list", "--reason", "observed-in-future")).output
     replayed = await run(dsn, "quarantine", "replay")
-    assert "1 đã xử lý, 1 vẫn chưa nhận được." in replayed.output
+    assert "1 đã xử lý, 1 vẫn bị từ chối." in replayed.output
     assert "observed-in-future" not in (await run(dsn, "quarantine", "list")).output
     assert "✓" in (await run(dsn, "quarantine", "list", "--all")).output
     identity = listed.output.split()[0]

@@ -93,7 +93,7 @@ async def test_a_silent_station_is_hollow_and_says_how_old_it_is(clock: SetClock
     assert "level hollow" in card
     assert "77 Trung bình" in card
     assert 'fill="#ffff00"' not in card.split("<details")[0]
-    assert "Trạm im lặng: chỉ số này từ" in card
+    assert "Mất tín hiệu: chỉ số này lúc" in card
     assert "7 giờ trước" in card
 
 
@@ -114,7 +114,7 @@ async def test_a_station_that_sends_what_it_had_kept_is_not_called_silent(
     assert "level hollow" in card
     assert "Các trạm đang gửi lại số đo đã lưu" in (await client.page("/")).text
     clock.advance(timedelta(hours=1))
-    assert "Trạm im lặng: chỉ số này từ" in card_of((await client.page("/khong-khi")).text, "Trạm im lặng")
+    assert "Mất tín hiệu: chỉ số này lúc" in card_of((await client.page("/khong-khi")).text, "Trạm im lặng")
 
 
 async def test_a_station_without_particles_has_no_index_and_says_why(house: House) -> None:

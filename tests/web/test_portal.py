@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from haidang.infra.database import DatabaseUnavailable
+from haidang.infra.province import change_province_setting
+from haidang.kernel.actors import part
+from haidang.kernel.instants import SetClock
 from haidang.web.asgi import build_application
 from haidang.web.shared.house import House
 from tests.web.client import Client
@@ -17,7 +20,7 @@ PAGES = ("/", "/khong-khi", "/khong-khi/cach-tinh", "/khong-khi/tram/phu-thuy")
 async def test_home_says_how_the_air_is_where_and_since_when(city: Client) -> None:
     page = await city.page("/")
     assert page.status == 200
-    assert "Lâm Đồng hôm nay, ở một chỗ" in page.text
+    assert "Lâm Đồng hôm nay, trên một trang" in page.text
     assert re.search(r"3\s+trạm có số liệu|4 trạm có số liệu", page.text)
     assert "402 Nguy hại" in page.text
     assert "cao nhất tại" in page.text
@@ -179,3 +182,13 @@ async def test_what_breaks_is_told_as_a_number_and_never_as_a_trace(
     assert problem.status == 500
     assert problem.json["type"] == "urn:haidang:problem:something-broke"
     assert problem.header("x-trace-id") in problem.json["detail"]
+
+
+async def test_home_does_not_take_the_name_of_the_platform_for_that_of_the_province(
+    house: House, clock: SetClock
+) -> None:
+    async with house.pool.acquire() as connection:
+        await change_province_setting(part("test"), connection, "name", None, now=clock.now())
+    client = Client(build_application(house))
+    assert "<h1>Tỉnh hôm nay, trên một trang</h1>" in (await client.page("/")).text
+    assert "<h1>The province today, in one place</h1>" in (await client.page("/en")).text

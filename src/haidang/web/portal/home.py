@@ -6,6 +6,7 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from haidang.infra.province import ProvinceSettings
 from haidang.kernel.actors import Audience
 from haidang.web.portal.pages import PackPages
 from haidang.web.shared.answers import Whole
@@ -30,9 +31,11 @@ def home_route(house: House, frame: Frame, pages: PackPages) -> HTTPRouteHandler
                 for page in pack.pages
                 if page.in_menu and "{" not in page.path and actor.belongs_to(page.audience)
             ]
-            title = house.translations.gettext(
-                locale_of(str(scope["path"])), "{name} today, in one place", name=province.name
-            )
+            locale, say = locale_of(str(scope["path"])), house.translations
+            if province.name == ProvinceSettings().name:  # the platform's name, not yet the province's
+                title = say.gettext(locale, "The province today, in one place")
+            else:
+                title = say.gettext(locale, "{name} today, in one place", name=province.name)
             rows = await pages.glances(scope)
             return await frame.page(scope, "portal/home.html", title=title, cards=cards, rows=rows)
 
