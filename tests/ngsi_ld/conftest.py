@@ -24,7 +24,8 @@ AIR = EntityType(
     iri=TERMS + "AirStation",
     label="Air station",
     attributes=(
-        Attribute("pm25", TERMS + "pm25", unit="GQ"),
+        Attribute("pm25", TERMS + "pm25", unit="GQ", least=0, most=2000, sentinels=(-999.0,)),
+        Attribute("index", TERMS + "index", derived=True),
         Attribute("where", TERMS + "where", kind=AttributeKind.GEO_PROPERTY),
     ),
 )

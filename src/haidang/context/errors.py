@@ -47,6 +47,10 @@ class ValueUnstorable(Invalid):
     """The value of {attribute} cannot be stored: {reason}."""
 
 
+class AttributeIsDerived(Invalid):
+    """{attribute} of a {entity_type} is computed by the platform and cannot be written."""
+
+
 class AttributeKindWrong(Invalid):
     """{attribute} of a {entity_type} is a {declared}, not a {given}."""
 

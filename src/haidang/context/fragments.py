@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from haidang.context.errors import (
+    AttributeIsDerived,
     AttributeKindWrong,
     AttributeUnitWrong,
     AttributeValueNotNumber,
@@ -84,28 +85,43 @@ class Declarations:
             }
         )
 
-    def check(self, types: Sequence[str], name: str, content: Stored) -> None:
-        """Refuse an attribute of another kind or in another unit than one of its types declares."""
+    def admit(self, types: Sequence[str], name: str, content: Stored) -> Stored:
+        """An instance as its types' declarations have it.
+
+        Refused are another kind, another unit, no number where one is declared, and what the
+        platform derives itself. A number without a unit is in the declared one; a sentinel is
+        missing; what lies outside the possible range is kept, marked invalid.
+        """
         for type_iri in types:
             found = self.attributes.get((type_iri, name))
             if found is not None:
-                _check_declared(*found, content)
+                content = _admitted(*found, content)
+        return content
 
 
-def _check_declared(entity_type: EntityType, declared: Attribute, content: Stored) -> None:
+def _admitted(entity_type: EntityType, declared: Attribute, content: Stored) -> Stored:
     named = {"attribute": declared.name, "entity_type": entity_type.name}
+    if declared.derived:
+        raise AttributeIsDerived(**named)
     if content["type"] != declared.kind.value:
         raise AttributeKindWrong(**named, declared=declared.kind.value, given=content["type"])
-    if declared.unit is None:
-        return
-    unit = content.get("unitCode")
-    if unit is not None and unit != declared.unit:
+    if declared.kind is not AttributeKind.PROPERTY or declared.unit is None:
+        return content
+    unit = content.get("unitCode", declared.unit)
+    if unit != declared.unit:
         raise AttributeUnitWrong(**named, declared=declared.unit, given=unit)
-    value = content.get("value")
-    if declared.kind is AttributeKind.PROPERTY and (
-        isinstance(value, bool) or not isinstance(value, int | float | None)
-    ):
+    number = content.get("value")
+    if number is None:
+        return content
+    if isinstance(number, bool) or not isinstance(number, int | float):
         raise AttributeValueNotNumber(**named, declared=declared.unit)
+    admitted: Stored = {**content, "unitCode": unit}
+    found = declared.quality_of(number)
+    if found is Quality.MISSING:
+        del admitted["value"]
+    if found is not Quality.VALID:
+        admitted[QUALITY] = [{"type": "Property", "value": found.value}]
+    return admitted
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ from haidang.context.model import (
     value_of,
 )
 from haidang.kernel.errors import HaidangError
-from haidang.kernel.instants import Instant, format_instant
+from haidang.kernel.instants import Instant, format_instant, parse_instant
 from haidang.sdk.model import Quality
 
 LATER_VALUE = "later value for the same moment"
@@ -162,6 +162,7 @@ def settle(work: EntityWork, existing: Mapping[Key, Stored]) -> Settled:
         else:
             repeated = observed.content is not None and same_content(earlier, observed.content)
             repeated = repeated or (observed.only_over_value and value_of(earlier) is None)
+            repeated = repeated or _learned_since(work.commands[observed.command], earlier)
         if not repeated:
             if earlier is not None:
                 why = observed.why or LATER_VALUE
@@ -220,6 +221,24 @@ def _changes(
                 origin=origin,
             ),
         )
+
+
+def _outdated(command: MergeObservations, instance: AttributeInstance, present: Stored | None) -> bool:
+    """Whether the present instance stays although a command has another one."""
+    if present is None:
+        return False
+    if instance.observed_at is None:
+        return command.lasting == "fill"
+    same_moment = "observedAt" in present and moment_of(present)[0] == instance.observed_at
+    return same_moment and _learned_since(command, present)
+
+
+def _learned_since(command: Command, stored: Stored) -> bool:
+    """Whether an instance was learned after the command was heard; one without times was written just now."""
+    heard_at = command.heard_at if isinstance(command, MergeObservations) else None
+    if heard_at is None or "modifiedAt" not in stored:
+        return False
+    return parse_instant(stored["modifiedAt"]) > heard_at
 
 
 def same_content(stored: Stored, content: Stored) -> bool:
@@ -388,7 +407,8 @@ class _Draft:
                 return Outcome(entity_id=command.entity_id)
             return self._create((command.type_iri,), command.attributes, ())
         for instance in command.attributes:
-            self._write(instance, late=command.late, absent=command.absent)
+            if not _outdated(command, instance, self._instance(instance.name, instance.dataset_id)):
+                self._write(instance, late=command.late, absent=command.absent)
         return Outcome(entity_id=command.entity_id, changed=self.changed)
 
     def _append(self, command: AppendAttributes) -> Outcome:
@@ -522,7 +542,7 @@ class _Draft:
         observed = "observedAt" in content
         check_stored(name, content, self.now)
         if self.command.rules is not None:
-            self.command.rules.check(self.types, name, content)
+            content = self.command.rules.admit(self.types, name, content)
         number = plain_number(name, content)
         document = None if number is not None else storable(name, content)
         same_moment = present is not None and present.get("observedAt") == content.get("observedAt")

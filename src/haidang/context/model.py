@@ -82,8 +82,8 @@ class AttributeInstance(msgspec.Struct, frozen=True):
 class Rules(Protocol):
     """What is to be checked where the entity's types are known: with the entity locked, before writing."""
 
-    def check(self, types: Sequence[str], name: str, content: Stored) -> None:
-        """Refuse an instance that contradicts what one of the types declares."""
+    def admit(self, types: Sequence[str], name: str, content: Stored) -> Stored:
+        """The instance as the types declare it; refuses one that contradicts them."""
         ...
 
 
@@ -170,7 +170,9 @@ class MergeObservations(Command, frozen=True, kw_only=True):
     `late="history"` keeps an instance whose observedAt is before the present one's out of the
     present state; `late="replace"` lets the last write win. `absent="forget"` writes an instance
     without a value only over one that has a value: a derivation's "no index" where there was one.
-    `create` false leaves a missing entity missing.
+    `create` false leaves a missing entity missing. `heard_at` is for what was heard long ago: it
+    does not supersede what was learned after that. `lasting="fill"` writes an instance without
+    observedAt only where there is none.
     """
 
     type_iri: str
@@ -178,6 +180,8 @@ class MergeObservations(Command, frozen=True, kw_only=True):
     late: Literal["history", "replace"] = "history"
     absent: Literal["record", "forget"] = "record"
     create: bool = True
+    heard_at: Instant | None = None
+    lasting: Literal["replace", "fill"] = "replace"
 
 
 class NotUpdated(msgspec.Struct, frozen=True):
@@ -325,7 +329,7 @@ def quality_of(stored: Stored) -> Quality:
     try:
         return Quality(given[0].get("value"))
     except ValueError:
-        return Quality.VALID
+        return Quality.SUSPECT  # somebody doubts it, in a word we do not know
 
 
 def value_of(stored: Stored) -> Any:

@@ -369,6 +369,7 @@ async def _evolutions(
     whole = True
     days = await store.observation_days(connection, since.date(), upto.date())
     for first, last in _stretches_of_days(days):
+        room = frame.most + 1 - len(found)
         moments = await store.evolution_newest_first(
             connection,
             actor.tenant,
@@ -381,7 +382,8 @@ async def _evolutions(
             learned_since=EARLIEST if by_moment else frame.since or EARLIEST,
             learned_upto=horizon if by_moment else frame.upto or horizon,
             deleted_too=frame.by == "deletedAt",
-            most=frame.most + 1 - len(found) if frame.last_n is None else MOST_INSTANCES + 1,
+            last_n=frame.last_n,
+            most=room,
         )
         for moment in moments:
             if frame.by == "deletedAt" and not moment.deleted:
@@ -391,7 +393,7 @@ async def _evolutions(
                 continue
             kept[series] = kept.get(series, 0) + 1
             found.append(moment)
-        if len(found) > frame.most:
+        if len(moments) >= room:
             found = found[: frame.most]
             whole = False
             break

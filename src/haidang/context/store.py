@@ -156,7 +156,7 @@ async def insert_versions(
 async def present_observations(
     connection: Connection, tenant: str, keys: Sequence[tuple[int, Key]], names: Mapping[str, int]
 ) -> dict[tuple[int, Key], Stored]:
-    """What the history holds for these keys of entities, as instances."""
+    """What the history holds for these keys of entities, as instances that say when they were learned."""
     found: dict[tuple[int, Key], Stored] = {}
     for stretch in _stretches(keys):
         rows = queries.present_observations(
@@ -171,7 +171,8 @@ async def present_observations(
         )
         async for row in rows:
             entity_no, key = stretch[row["place"] - 1]
-            found[entity_no, key] = instance_of_row(row, dataset_id=key[1], observed_at=key[2])
+            instance = instance_of_row(row, dataset_id=key[1], observed_at=key[2])
+            found[entity_no, key] = {**instance, "modifiedAt": format_instant(row["learned_at"])}
     return found
 
 
@@ -612,9 +613,10 @@ async def evolution_newest_first(
     learned_since: Instant,
     learned_upto: Instant,
     deleted_too: bool,
+    last_n: int | None,
     most: int,
 ) -> list[Moment]:
-    """Instances through time in [since, upto), newest moment first."""
+    """Instances through time in [since, upto), newest moment first, the newest `last_n` of each series."""
     rows = queries.evolution_newest_first(
         connection,
         tenant=tenant,
@@ -627,6 +629,7 @@ async def evolution_newest_first(
         learned_since=learned_since,
         learned_upto=learned_upto,
         deleted_too=deleted_too,
+        last_n=last_n,
         most=most,
     )
     async with pruned(connection):

@@ -58,6 +58,14 @@ class Attribute:
     derived: bool = False
     lasting: bool = False
 
+    def quality_of(self, number: float) -> Quality:
+        """Missing for a sentinel, invalid outside the physically possible range, otherwise valid."""
+        if number in self.sentinels:
+            return Quality.MISSING
+        below = self.least is not None and number < self.least
+        above = self.most is not None and number > self.most
+        return Quality.INVALID if below or above else Quality.VALID
+
 
 @dataclass(frozen=True, slots=True)
 class EntityType:

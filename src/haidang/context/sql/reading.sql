@@ -219,8 +219,9 @@ SELECT entity_no, attribute_no, observed_at, number, quality,
    AND superseded_at > :known_at
  ORDER BY entity_no, attribute_no, observed_at;
 
--- name: evolution_newest_first(tenant, entity_nos, attribute_nos, known_at, since, upto, observed_only, learned_since, learned_upto, deleted_too, most)
--- Instances of attributes through time within [since, upto), newest moment first, as known at a moment.
+-- name: evolution_newest_first(tenant, entity_nos, attribute_nos, known_at, since, upto, observed_only, learned_since, learned_upto, deleted_too, last_n, most)
+-- Instances of attributes through time within [since, upto), newest moment first, as known at a moment;
+-- the newest `last_n` of each series where that is given.
 WITH known AS (
        SELECT o.entity_no, o.attribute_no, o.dataset_no, o.unit_no, o.observed_at, o.learned_at, o.number,
               o.whole, o.quality, o.observed, o.deleted, o.instance_id, o.document
@@ -242,18 +243,24 @@ WITH known AS (
           AND o.observed_at >= :since
           AND o.observed_at < :upto
           AND o.learned_at <= :known_at
-          AND o.superseded_at > :known_at)
+          AND o.superseded_at > :known_at),
+numbered AS (
+       SELECT k.*,
+              row_number() OVER (
+                  PARTITION BY k.entity_no, k.attribute_no, k.dataset_no ORDER BY k.observed_at DESC) AS place
+         FROM known AS k
+        WHERE (k.observed OR NOT CAST(:observed_only AS boolean))
+          AND (CAST(:deleted_too AS boolean) OR NOT k.deleted)
+          AND k.learned_at >= :learned_since
+          AND k.learned_at < :learned_upto)
 SELECT k.entity_no, attribute.iri AS attribute, dataset.iri AS dataset, unit.iri AS unit,
        k.observed_at, k.learned_at, k.number, k.whole, k.quality, k.observed, k.deleted, k.instance_id,
        CAST(k.document AS text) AS document
-  FROM known AS k
+  FROM numbered AS k
   JOIN context.name AS attribute ON attribute.tenant = :tenant AND attribute.name_no = k.attribute_no
   LEFT JOIN context.name AS dataset ON dataset.tenant = :tenant AND dataset.name_no = k.dataset_no
   LEFT JOIN context.name AS unit ON unit.tenant = :tenant AND unit.name_no = k.unit_no
- WHERE (k.observed OR NOT CAST(:observed_only AS boolean))
-   AND (CAST(:deleted_too AS boolean) OR NOT k.deleted)
-   AND k.learned_at >= :learned_since
-   AND k.learned_at < :learned_upto
+ WHERE CAST(:last_n AS integer) IS NULL OR k.place <= CAST(:last_n AS integer)
  ORDER BY k.observed_at DESC
  LIMIT :most;
 

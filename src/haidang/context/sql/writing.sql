@@ -81,12 +81,12 @@ SELECT :tenant, one.entity_no, one.learned_at, one.created_at, one.deleted,
 -- name: present_observations(tenant, entity_nos, attribute_nos, dataset_nos, moments, earliest, latest)
 -- What the history holds for these keys (by their place in the lists); the bounds prune the partitions.
 SELECT one.place, held.number, held.whole, CAST(held.document AS text) AS document, held.quality,
-       unit.iri AS unit
+       held.learned_at, unit.iri AS unit
   FROM unnest(CAST(:entity_nos AS bigint[]), CAST(:attribute_nos AS integer[]),
               CAST(:dataset_nos AS integer[]), CAST(:moments AS timestamptz[]))
        WITH ORDINALITY AS one (entity_no, attribute_no, dataset_no, moment, place)
  CROSS JOIN LATERAL (
-       SELECT o.number, o.whole, o.document, o.quality, o.unit_no
+       SELECT o.number, o.whole, o.document, o.quality, o.unit_no, o.learned_at
          FROM context.observation AS o
         WHERE o.tenant = :tenant
           AND o.entity_no = one.entity_no
