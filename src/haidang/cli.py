@@ -486,9 +486,19 @@ def province_history() -> None:
 
     async def run() -> None:
         async with _transaction() as connection:
-            for one in await province_changes(operator(), connection):
-                former, value = (msgspec.json.encode(side).decode() for side in (one.former, one.value))
-                click.echo(f"{moment_text(one.changed_at)}  {one.changed_by}  {one.name}: {former} → {value}")
+            changes = await province_changes(operator(), connection)
+        say_table(
+            [_("When"), _("By"), _("Setting"), _("Before"), _("After")],
+            [
+                (
+                    moment_text(one.changed_at),
+                    one.changed_by,
+                    one.name,
+                    *(msgspec.json.encode(side).decode() for side in (one.former, one.value)),
+                )
+                for one in changes
+            ],
+        )
 
     asyncio.run(run())
 
