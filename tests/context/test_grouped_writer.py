@@ -16,7 +16,7 @@ import pytest
 from haidang.context.errors import EntityAlreadyExists, ObservedInFuture, WriterBusy, WriterStopped
 from haidang.context.model import AppendAttributes, AttributeInstance, CreateEntity, MergeObservations
 from haidang.context.service import retrieve_entity
-from haidang.context.writer import GroupedWriter
+from haidang.context.writer import COMMANDS, WAITING, GroupedWriter
 from haidang.infra.database import Pool, open_pool
 from haidang.kernel.actors import machine, part
 from haidang.kernel.instants import SetClock, SystemClock
@@ -45,6 +45,8 @@ async def test_concurrent_writes_share_commits_and_one_event(pool: Pool, clock: 
     async with writing(pool, clock) as writer:
         outcomes = await asyncio.gather(*(writer.submit(ACTOR, create(f"urn:x:{n}")) for n in range(200)))
     assert all(outcome.created for outcome in outcomes)
+    assert COMMANDS.labels("changed")._value.get() >= 200
+    assert WAITING._value.get() == 0
     assert await pool.fetchval("SELECT count(*) FROM context.entity") == 200
     assert writer.flushes <= 3
     assert await pool.fetchval("SELECT count(*) FROM infra.event") == writer.flushes
@@ -186,7 +188,7 @@ async def test_processes_writing_the_same_entities_lose_nothing(dsn: str, pool: 
 _WRITER = """
 import asyncio, sys
 from haidang.context.model import AttributeInstance, MergeObservations
-from haidang.context.writer import GroupedWriter
+from haidang.context.writer import COMMANDS, WAITING, GroupedWriter
 from haidang.infra.database import open_pool
 from haidang.kernel.actors import machine
 from haidang.kernel.instants import SystemClock

@@ -29,11 +29,16 @@ from haidang.infra.database import (
     unavailable,
 )
 from haidang.infra.events import publish
+from haidang.infra.telemetry import counter, gauge, histogram
 from haidang.kernel.actors import Actor
 from haidang.kernel.errors import Unavailable
 from haidang.kernel.instants import Clock, Instant
 
 log = structlog.get_logger(__name__)
+
+FLUSH_SECONDS = histogram("context_flush_seconds", "Time of one grouped commit, collisions included.")
+COMMANDS = counter("context_commands", "Commands by what became of them.", ("outcome",))
+WAITING = gauge("context_commands_waiting", "Commands that wait for the next grouped commit.")
 
 _RETRIES = 6
 
@@ -225,11 +230,13 @@ class GroupedWriter:
             raise WriterStopped
         full = self._waiting + len(commands) > self._most_waiting or self._weight + weight > self._most_weight
         if full and self._queue:
+            COMMANDS.labels("turned-away").inc(len(commands))
             raise WriterBusy
         waiting = _Waiting(actor, commands, weight)
         self._queue.append(waiting)
         self._waiting += len(commands)
         self._weight += weight
+        WAITING.inc(len(commands))
         self._arrived.set()
         return await waiting.done
 
@@ -259,6 +266,7 @@ class GroupedWriter:
             waiting = self._queue.popleft()
             self._waiting -= len(waiting.commands)
             self._weight -= waiting.weight
+            WAITING.dec(len(waiting.commands))
             room -= len(waiting.commands)
             if not waiting.done.cancelled():
                 taken.append(waiting)
@@ -268,18 +276,22 @@ class GroupedWriter:
         if not group:
             return
         try:
-            outcomes = await self._write(group)
+            with FLUSH_SECONDS.time():
+                outcomes = await self._write(group)
         except Unavailable as trouble:
             for waiting in group:
+                COMMANDS.labels("failed").inc(len(waiting.commands))
                 _refuse(waiting, trouble)
         except Exception as poison:  # whatever it is, it must not fail the neighbours
             if len(group) == 1:
+                COMMANDS.labels("failed").inc(len(group[0].commands))
                 log.exception("write_failed", commands=len(group[0].commands))
                 _refuse(group[0], poison)
                 return
             for waiting in group:
                 await self._flush([waiting])
         else:
+            _count(outcomes)
             place = 0
             for waiting in group:
                 mine = outcomes[place : place + len(waiting.commands)]
@@ -306,6 +318,14 @@ class GroupedWriter:
                 self.written += len(submissions)
                 return outcomes
         raise WriteFailed
+
+
+def _count(outcomes: Sequence[Outcome]) -> None:
+    changed = sum(1 for one in outcomes if one.changed)
+    refused = sum(1 for one in outcomes if one.error is not None)
+    COMMANDS.labels("changed").inc(changed)
+    COMMANDS.labels("refused").inc(refused)
+    COMMANDS.labels("repeated").inc(len(outcomes) - changed - refused)
 
 
 def _refuse(waiting: _Waiting, reason: Exception) -> None:
