@@ -171,3 +171,19 @@ async def test_the_packs_context_is_ours_by_any_of_its_names() -> None:
 def test_references_must_be_urls_or_objects(wrong: Any) -> None:
     with pytest.raises(ContextUnreadable):
         read_references(wrong)
+
+
+async def test_a_context_that_cannot_be_read_or_is_too_large_is_not_asked_for_again_at_once() -> None:
+    asked: list[str] = []
+
+    async def fetch(url: str) -> bytes:
+        asked.append(url)
+        return b"<html>" if "html" in url else b'{"@context": {"a": "' + b"x" * 300_000 + b'"}}'
+
+    contexts = Contexts((), fetch)
+    for url in ("https://a.example/html", "https://a.example/large"):
+        with pytest.raises(ContextUnreadable):
+            await contexts.of([url])
+        with pytest.raises(ContextNotAvailable):
+            await contexts.of([url])
+    assert len(asked) == 2

@@ -80,7 +80,7 @@ class WriterStopped(Unavailable):
 
 
 class WriteFailed(Unavailable):
-    """The database would not take this write; nothing of it was written."""
+    """The database did not confirm this write; send the same again, with an Idempotency-Key."""
 
 
 class PatternUnreadable(Invalid):

@@ -31,6 +31,9 @@ _CORE_URLS = re.compile(
 _FORBIDDEN = re.compile(r"[<>\"'=;()\s\x00-\x1f]")
 _VOCABULARY: Final = "https://uri.etsi.org/ngsi-ld/"
 _KEPT_CONTEXTS = 512
+_KEPT_DOCUMENTS = 64
+_ASKED_AT_ONCE = 4
+_LARGEST_DOCUMENT = 256 * 1024
 _KEPT_NAMES = 20_000
 _FRESH_S = 3600.0
 _FAILED_S = 15.0
@@ -171,6 +174,8 @@ class Contexts:
 
     def __init__(self, packs: Iterable[Pack] = (), fetch: Fetch | None = None) -> None:
         self._fetch = fetch
+        # Anybody may name a context: few are asked for at once, and what is kept is bounded.
+        self._asking = asyncio.Semaphore(_ASKED_AT_ONCE)
         self._documents: OrderedDict[str, tuple[float, Any]] = OrderedDict()
         self._failed: dict[str, tuple[float, str]] = {}
         self._ready: OrderedDict[bytes, tuple[float, TermContext]] = OrderedDict()
@@ -223,18 +228,19 @@ class Contexts:
         if failed is not None and now - failed[0] < _FAILED_S:
             raise ContextNotAvailable(url=url, reason=failed[1])
         try:
-            document = await self._get(url)
-        except (ContextUnreadable, ContextNotAvailable):
-            raise
+            async with self._asking:
+                document = await self._get(url)
         except HaidangError as trouble:
             if kept is not None:
                 return kept[1]
             if len(self._failed) > _KEPT_CONTEXTS:
                 self._failed.clear()
             self._failed[url] = (now, str(trouble).rstrip("."))
+            if isinstance(trouble, ContextUnreadable | ContextNotAvailable):
+                raise
             raise ContextNotAvailable(url=url, reason=str(trouble).rstrip(".")) from trouble
         self._documents[url] = (now, document)
-        if len(self._documents) > _KEPT_CONTEXTS:
+        if len(self._documents) > _KEPT_DOCUMENTS:
             self._documents.popitem(last=False)
         return document
 
@@ -242,6 +248,8 @@ class Contexts:
         if self._fetch is None:
             raise ContextNotAvailable(url=url, reason="this server fetches nothing")
         body = await self._fetch(url)
+        if len(body) > _LARGEST_DOCUMENT:
+            raise ContextUnreadable(reason=f"{url} is larger than {_LARGEST_DOCUMENT} bytes")
         try:
             document = orjson.loads(body)
         except orjson.JSONDecodeError:
