@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -178,6 +178,103 @@ async def test_a_replay_that_meets_another_reason_keeps_it_too(connection: Conne
     await replay_quarantined(ACTOR, connection, DECLARED, kept.quarantine_id, now=NOW + timedelta(hours=1))
     (other,) = await list_quarantine(ACTOR, connection)
     assert other.reason == Reason.UNIT_DIFFERS
+
+
+async def present(connection: Connection, attribute: str) -> Any:
+    """What the thing has now as an attribute, by its local name."""
+    document = msgspec.json.decode(
+        await connection.fetchval(
+            "SELECT CAST(document AS text) FROM context.entity WHERE entity_id = $1", STATION
+        )
+    )
+    (instances,) = (found for iri, found in document.items() if iri.endswith(f"/{attribute}"))
+    return instances[0]["value"]
+
+
+def named(name: str, at: Instant, received: Instant, pm25: float = 1.0) -> Message:
+    """A station's message that also says its name."""
+    sent = {
+        "id": STATION,
+        "name": name,
+        "observedAt": at.isoformat(),
+        "period": 600,
+        "values": {"pm25": {"value": pm25, "unit": "GQ"}},
+    }
+    return Message(msgspec.json.encode(sent), "haidang/air/thu", received)
+
+
+async def quarantine_ahead(connection: Connection, message: Message) -> UUID:
+    """Take a message whose moment is still to come: it waits whole in the quarantine."""
+    await take_messages(ACTOR, connection, AIR, [message], now=message.received_at)
+    (kept,) = await list_quarantine(ACTOR, connection)
+    return kept.quarantine_id
+
+
+async def test_a_replay_does_not_undo_a_later_correction(connection: Connection) -> None:
+    at = NOW + timedelta(hours=1)
+    waiting = await quarantine_ahead(connection, named("Thu", at, NOW, 12.0))
+    correction = station(at=at, received=at, pm25={"value": 13.0, "unit": "GQ"})
+    await take_messages(ACTOR, connection, AIR, [correction], now=at)
+    for hours in (1, 2):  # as the present value, and then as one of the past
+        now = NOW + timedelta(hours=1 + hours)
+        done = await replay_quarantined(ACTOR, connection, DECLARED, waiting, now=now)
+        assert done.settled == 1
+        assert [row[2] for row in await observations(connection) if row[1] == at] == [13.0]
+        newer = station(at=now, received=now, pm25={"value": 20.0 + hours, "unit": "GQ"})
+        await take_messages(ACTOR, connection, AIR, [newer], now=now)
+        assert await present(connection, "pm25") == 20.0 + hours
+
+
+async def test_a_replay_corrects_what_was_known_before(connection: Connection) -> None:
+    at = NOW + timedelta(minutes=4)
+    first = station(at=at, received=NOW, pm25={"value": 5.0, "unit": "GQ"})
+    await take_messages(ACTOR, connection, AIR, [first], now=NOW)
+    received = NOW - timedelta(minutes=4)  # by a clock that runs behind
+    correction = Message(
+        named("Thu", at, received, 6.0).payload, "haidang/air/thu", NOW + timedelta(seconds=1)
+    )
+    await take_messages(ACTOR, connection, AIR, [correction], now=received)
+    (kept,) = await list_quarantine(ACTOR, connection)
+    await replay_quarantined(ACTOR, connection, DECLARED, kept.quarantine_id, now=NOW + timedelta(minutes=1))
+    assert [row[2] for row in await observations(connection)] == [6.0]
+    assert await present(connection, "pm25") == 6.0
+
+
+async def test_an_old_message_does_not_rename_a_thing(connection: Connection) -> None:
+    """Neither one that comes late nor one that is replayed."""
+    ahead = NOW + timedelta(hours=1)
+    waiting = await quarantine_ahead(connection, named("Before", ahead, NOW))
+    now = NOW + timedelta(hours=2)
+    batch = [named("Now", now, now), named("Late", now - timedelta(minutes=90), now)]
+    assert await take_messages(ACTOR, connection, AIR, batch, now=now) == Taken(2, 0)
+    assert await present(connection, "name") == "Now"
+    await take_messages(ACTOR, connection, AIR, [named("Late", NOW, now)], now=now)
+    assert await present(connection, "name") == "Now"
+    await replay_quarantined(ACTOR, connection, DECLARED, waiting, now=now)
+    assert await present(connection, "name") == "Now"
+    assert len(await observations(connection)) == 4
+    later = now + timedelta(minutes=10)
+    await take_messages(ACTOR, connection, AIR, [named("Next", later, later)], now=later)
+    assert await present(connection, "name") == "Next"
+
+
+async def test_an_old_message_names_what_has_no_name(connection: Connection) -> None:
+    await take_messages(ACTOR, connection, AIR, [station(pm25={"value": 2.0, "unit": "GQ"})], now=NOW)
+    await take_messages(ACTOR, connection, AIR, [named("Thu", NOW - timedelta(hours=1), NOW)], now=NOW)
+    assert await present(connection, "name") == "Thu"
+
+
+async def test_a_topic_that_a_pack_declares_since_is_replayed(connection: Connection) -> None:
+    message = station(pm25={"value": 3.0, "unit": "GQ"}, no2={"value": 1, "unit": "KGM"})
+    await quarantine_unread(ACTOR, connection, None, message, reason=Reason.NO_SOURCE, detail=message.topic)
+    (kept,) = await list_quarantine(ACTOR, connection)
+    still = await replay_quarantined(ACTOR, connection, (), kept.quarantine_id, now=NOW)
+    assert (still.settled, still.still_refused) == (0, 1)
+    done = await replay_quarantined(ACTOR, connection, DECLARED, kept.quarantine_id, now=NOW)
+    assert (done.settled, done.still_refused) == (1, 0)
+    assert [row[2] for row in await observations(connection)] == [3.0]
+    (other,) = await list_quarantine(ACTOR, connection)
+    assert (other.source_id, other.reason) == (AIR.source_id, Reason.UNIT_DIFFERS)
 
 
 async def test_the_list_is_paged_without_gaps_or_repeats(connection: Connection) -> None:

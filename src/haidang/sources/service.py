@@ -9,6 +9,7 @@ from haidang.context.model import AttributeInstance, MergeObservations
 from haidang.context.writer import apply_commands
 from haidang.infra.database import Connection
 from haidang.infra.events import publish
+from haidang.infra.mqtt import topic_matches
 from haidang.kernel.actors import Actor, Audience
 from haidang.kernel.instants import Instant
 from haidang.sdk.model import Message
@@ -83,13 +84,15 @@ async def take_messages(
 
     What is good is merged into the context, what is not is quarantined with its reason, and
     whoever was heard is marked so. Taking the same message again changes nothing but counts.
+    What describes a thing and not a moment (`lasting`) is believed from the newest moment that
+    the source has told of it: a reading of an earlier one only fills what is not known.
     """
     if not actor.belongs_to(Audience.MACHINE):
         raise IntakeIsForMachines
     if not messages:
         return Taken(0, 0)
     judged = _judge_all(declared, messages, now)
-    await _enter(actor, connection, declared, judged, now, why=None)
+    await _enter(actor, connection, declared, judged, now)
     refused = [
         Quarantined(declared.source_id, declared.decoder_version, one.message, refusal)
         for one in judged
@@ -126,28 +129,61 @@ async def _enter(
     judged: Sequence[_Judged],
     now: Instant,
     *,
-    why: str | None,
+    heard_at: Instant | None = None,
 ) -> None:
-    """Merge what may enter into the context; what the context refuses becomes a refusal too."""
+    """Merge what may enter into the context; what the context refuses becomes a refusal too.
+
+    `heard_at` is for a replay: when the message was first received.
+    """
     owners = [one for one in judged for _ in one.readings]
+    readings = [reading for one in judged for reading in one.readings]
+    if not readings:
+        return
+    outdated = await _outdated(actor, connection, declared, readings, replayed=heard_at is not None)
     commands = [
         MergeObservations(
             entity_id=reading.entity_id,
             type_iri=declared.entity_type.iri,
-            attributes=tuple(_instance(value, reading.observed_at, why) for value in reading.values),
+            attributes=tuple(
+                _instance(value, reading.observed_at, REPLAYED if heard_at else None)
+                for value in reading.values
+            ),
             origin=declared.urn,
+            heard_at=heard_at,
+            lasting="fill" if old else "replace",
         )
-        for one in judged
-        for reading in one.readings
+        for reading, old in zip(readings, outdated, strict=True)
     ]
-    if not commands:
-        return
     outcomes = await apply_commands(connection, actor, commands, now=now)
     for owner, outcome in zip(owners, outcomes, strict=True):
         if outcome.error is None:
             owner.entered = True
         else:
             owner.refusals.append(Refusal(outcome.error.code(), str(outcome.error)))
+
+
+async def _outdated(
+    actor: Actor,
+    connection: Connection,
+    declared: DeclaredSource,
+    readings: Sequence[AdmittedReading],
+    *,
+    replayed: bool,
+) -> list[bool]:
+    """Of each reading, whether its source has told of a newer moment; a replay yields to the same one too."""
+    entities = {
+        reading.entity_id for reading in readings if any(value.attribute.lasting for value in reading.values)
+    }
+    newest = await store.observed_until(connection, actor.tenant, declared.source_id, sorted(entities))
+    outdated: list[bool] = []
+    for reading in readings:
+        known = newest.get(reading.entity_id)
+        yields = known is not None and (
+            reading.observed_at < known or (replayed and reading.observed_at == known)
+        )
+        outdated.append(yields)
+        newest[reading.entity_id] = reading.observed_at if known is None else max(known, reading.observed_at)
+    return outdated
 
 
 def _instance(value: AdmittedValue, observed_at: Instant, why: str | None) -> AttributeInstance:
@@ -306,7 +342,9 @@ async def replay_quarantined(
     """Judge a quarantined message again, by today's declarations, and let in what may enter now.
 
     It is settled when the reason it was kept for is gone; another reason of the same payload
-    has an entry of its own, or gets one now. What entered before is not entered again.
+    has an entry of its own, or gets one now. What entered before is not entered again, and what
+    was learned about the same moment after the message was first received is not superseded.
+    A message that no source was declared for is read by the one whose topic fits by now.
     """
     _require_officer(actor)
     kept = await store.hold_for_replay(connection, actor.tenant, quarantine_id)
@@ -314,12 +352,15 @@ async def replay_quarantined(
         raise QuarantinedMessageUnknown(quarantine_id=quarantine_id)
     if not kept.is_whole:
         raise QuarantinedMessageCut(quarantine_id=quarantine_id)
-    source = next((one for one in declared if one.source_id == kept.source_id), None)
+    source = _source_of(kept, declared)
     if source is None:
-        raise SourceUnknown(source_id=kept.source_id)
+        await store.note_replay(
+            connection, actor.tenant, quarantine_id, now, settled=False, detail=kept.detail
+        )
+        return Replayed(settled=0, still_refused=1)
     message = Message(kept.payload, kept.topic, kept.last_received_at)
     judged = _judge_all(source, [message], now)
-    await _enter(actor, connection, source, judged, now, why=REPLAYED)
+    await _enter(actor, connection, source, judged, now, heard_at=kept.first_received_at)
     refusals = merge_refusals(judged[0].refusals)
     same = next((refusal for refusal in refusals if refusal.reason == kept.reason), None)
     others = [refusal for refusal in refusals if refusal.reason != kept.reason]
@@ -337,6 +378,16 @@ async def replay_quarantined(
         detail=kept.detail if same is None else same.detail,
     )
     return Replayed(settled=int(same is None), still_refused=int(same is not None))
+
+
+def _source_of(kept: QuarantinedMessage, declared: Sequence[DeclaredSource]) -> DeclaredSource | None:
+    """The source that reads a message today; none where no pack declares its topic still."""
+    if kept.source_id == NO_SOURCE:
+        return next((one for one in declared if topic_matches(one.source.topic, kept.topic)), None)
+    source = next((one for one in declared if one.source_id == kept.source_id), None)
+    if source is None:
+        raise SourceUnknown(source_id=kept.source_id)
+    return source
 
 
 async def forget_old_quarantine(actor: Actor, connection: Connection, *, now: Instant) -> None:

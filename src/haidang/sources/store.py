@@ -68,6 +68,14 @@ async def mark_heard(
     return {row["subject"]: row["late_since"] async for row in rows}
 
 
+async def observed_until(
+    connection: Connection, tenant: str, source_id: str, subjects: Sequence[str]
+) -> dict[str, Instant]:
+    """The newest moment that a source has told of each of these, where it has told of them."""
+    rows = queries.observed_until(connection, tenant=tenant, source_id=source_id, subjects=subjects)
+    return {row["subject"]: row["last_observed_at"] async for row in rows}
+
+
 async def mark_late(
     connection: Connection, tenant: str, source_id: str, heard_before: Instant, now: Instant
 ) -> list[Freshness]:

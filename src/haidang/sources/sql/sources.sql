@@ -42,6 +42,14 @@ SELECT late.subject, late.late_since
   FROM late
  ORDER BY late.subject;
 
+-- name: observed_until(tenant, source_id, subjects)
+-- The newest moment that a source has told of each of these.
+SELECT heard.subject, heard.last_observed_at
+  FROM sources.freshness AS heard
+ WHERE heard.tenant = :tenant
+   AND heard.source_id = :source_id
+   AND heard.subject = ANY(:subjects::text[]);
+
 -- name: mark_late(tenant, source_id, heard_before, now)
 -- Mark who has not been heard since `heard_before` and was not late yet.
 WITH silent AS (
