@@ -2,25 +2,30 @@
 
 import asyncio
 import contextlib
+import io
 import os
 import re
 import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
 import asyncpg
 import pytest
+from rich.console import Console
 from tests.infra.platforms import Platform, answers, environment, home, new_home
 from tests.infra.processes import alive, descendants, finished, until
 
 from haidang.infra.database import TRANSIENT, open_pool, transaction
 from haidang.infra.embedded import place_of
-from haidang.infra.parts import pause_before_restart
+from haidang.infra.parts import Part, Supervisor, pause_before_restart
+from haidang.infra.progress import Progress
+from haidang.infra.settings import read_settings
 from haidang.kernel.errors import Unavailable
+from haidang.kernel.instants import SystemClock
 
 __all__ = ["home"]
 
@@ -172,13 +177,20 @@ async def test_a_public_bind_is_refused(home: Path) -> None:
     assert not (home / "database").exists()
 
 
-async def test_a_database_of_ones_own_is_used(home: Path, dsn: str) -> None:
-    platform = Platform(home, database_url=dsn)
-    await platform.until_ready()
+async def test_a_database_of_ones_own_is_used_by_web_processes_that_share_a_port(
+    home: Path, dsn: str
+) -> None:
+    platform = Platform(home, database_url=dsn, web_processes="2")
+    port = await platform.until_ready()
     assert not (home / "database").exists()
     connection = await asyncpg.connect(dsn)
     assert await connection.fetchval("SELECT label FROM infra.access_token") == "operator"
     await connection.close()
+    pids = [pid for pid in descendants(platform.process.pid) if {"haidang", "web"} <= set(words_of(pid))]
+    assert len(pids) == 2
+    # While one is away, the other answers at once.
+    os.kill(pids[0], signal.SIGKILL)
+    await until(lambda: answers(port), 5, "an answer of the other process")
     platform.close()
     assert platform.process.returncode == 0
 
@@ -203,6 +215,64 @@ async def test_commands_find_the_database_running_or_not(home: Path) -> None:
     shutil.rmtree(place_of(home).data)
     await run("restore", str(home / "b.zip"))
     assert "station" in await run("token", "list")
+
+
+@pytest.fixture
+async def supervisor(tmp_path: Path) -> AsyncIterator[Supervisor]:
+    """One that runs nothing yet."""
+    console = Console(file=io.StringIO())
+    found = Supervisor(
+        read_settings({"HAIDANG_HOME": str(tmp_path)}),
+        Progress(console, lambda msgid, **fields: msgid.format(**fields)),
+        SystemClock(),
+    )
+    found._fatal = asyncio.get_running_loop().create_future()
+    yield found
+    found._stopping = True
+    await found._stop_all(asyncio.Event())
+
+
+def demo_of_a_moment() -> Part:
+    return Part("demo", (sys.executable, "-c", "import time; time.sleep(99)"), dict, restarted_after_s=0.2)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Unavailable(),
+        asyncpg.AdminShutdownError("down"),
+        asyncpg.ConnectionDoesNotExistError("gone"),
+        OSError(24),
+    ],
+)
+async def test_a_demo_whose_token_cannot_be_renewed_now_starts_again_later(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    troubles = [trouble]
+
+    async def renew() -> None:
+        if troubles:
+            raise troubles.pop()
+
+    monkeypatch.setattr(supervisor, "_renew_demo_token", renew)
+    demo = demo_of_a_moment()
+    supervisor._launch(demo)
+    await until(lambda: demo.starts == 2, 10, "the demo to start again")
+    assert not troubles
+    assert not supervisor._watchers[0].done()
+
+
+async def test_a_watcher_that_breaks_ends_the_platform_aloud(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def renew() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(supervisor, "_renew_demo_token", renew)
+    supervisor._launch(demo_of_a_moment())
+    assert supervisor._fatal is not None
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(supervisor._fatal, 10)
 
 
 def test_the_pause_grows_to_a_limit_and_is_never_the_same_for_all() -> None:

@@ -26,6 +26,7 @@ import msgspec
 
 from haidang.infra.broker import broker_command
 from haidang.infra.database import (
+    SERVER_TROUBLE,
     TRANSIENT,
     Connection,
     DatabaseUnavailable,
@@ -41,7 +42,7 @@ from haidang.infra.settings import Settings, environment_of
 from haidang.infra.telemetry import forget_process, prepare_metrics_folder
 from haidang.infra.tokens import issue_token, list_tokens, revoke_tokens_labelled
 from haidang.kernel.actors import Actor, part
-from haidang.kernel.errors import Conflict, Denied, Unavailable
+from haidang.kernel.errors import Conflict, Denied, HaidangError, Unavailable
 from haidang.kernel.instants import Clock
 
 OPERATOR_LABEL = "operator"
@@ -57,6 +58,7 @@ _READY_PATIENCE_S = 90.0
 _LOG_LIMIT_BYTES = 20 * 1024 * 1024
 _UPKEEP_EVERY_S = 600.0
 _PATIENCE_S = 1.0
+_KEEPS_FROM_STARTING: tuple[type[BaseException], ...] = (HaidangError, *SERVER_TROUBLE)
 
 
 class HomeInUse(Conflict):
@@ -247,7 +249,7 @@ class Supervisor:
         self._dsn = database.place.dsn()
         held = Part("database", (), dict, process=database.process, started_at=time.monotonic(), starts=1)
         self._parts.append(held)
-        self._watchers.append(asyncio.ensure_future(self._watch(held)))
+        self._keep_watch(held)
 
     async def _show_operator_token(self, connection: Connection) -> None:
         """Make and show the first token once: shown before it is committed, so that none is lost."""
@@ -305,7 +307,17 @@ class Supervisor:
     def _launch(self, one: Part) -> None:
         self._parts.append(one)
         self._spawn(one)
-        self._watchers.append(asyncio.ensure_future(self._watch(one)))
+        self._keep_watch(one)
+
+    def _keep_watch(self, one: Part) -> None:
+        watcher = asyncio.ensure_future(self._watch(one))
+        watcher.add_done_callback(self._hear)
+        self._watchers.append(watcher)
+
+    def _hear(self, watcher: asyncio.Task[None]) -> None:
+        """A part that nobody watches any more is not a platform that runs: end it, and say why."""
+        if not watcher.cancelled() and (trouble := watcher.exception()) is not None:
+            self._give_up(trouble)
 
     def _spawn(self, one: Part) -> None:
         with contextlib.ExitStack() as held:
@@ -337,8 +349,7 @@ class Supervisor:
             if self._stopping:
                 return
             if status is None:
-                await self._renew_demo_token_if(one)
-                self._spawn(one)
+                await self._start_again(one)
                 continue
             healthy = time.monotonic() - one.started_at > _HEALTHY_AFTER_S
             one.failures = 1 if healthy else one.failures + 1
@@ -367,7 +378,8 @@ class Supervisor:
                 return
             await self._renew_demo_token_if(one)
             self._spawn(one)
-        except (OSError, Unavailable, Conflict) as trouble:
+        except _KEEPS_FROM_STARTING as trouble:
+            one.started_at = time.monotonic()  # Not healthy since long ago: the pauses grow.
             self._progress.say(
                 _("The part “{name}” cannot start: {reason}"), name=one.name, reason=str(trouble)
             )
@@ -388,7 +400,7 @@ class Supervisor:
             await stop(one.process, signal.SIGTERM, within_s=self._settings.stop_deadline_s)
             return None
 
-    def _give_up(self, trouble: Unavailable) -> None:
+    def _give_up(self, trouble: BaseException) -> None:
         if self._fatal is not None and not self._fatal.done():
             self._fatal.set_exception(trouble)
 
