@@ -161,8 +161,7 @@ def read_look(request: Request, terms: TermContext) -> Look:
         raise ParameterWrong(reason="Only one representation can be chosen")
     pick, omit = request.names("pick"), request.names("omit")
     for one in (*(pick or ()), *(omit or ())):
-        if "{" in one or ("." in one and not is_uri(one)):
-            raise NotOfferedYet(what="a path within pick or omit")
+        _check_picked(one)
     attributes = request.names("attrs")
     if attributes is not None and (pick is not None or omit is not None):
         raise ParameterWrong(reason="attrs does not go together with pick or omit")
@@ -189,7 +188,7 @@ def _check_picked(name: str) -> None:
     """Refuse what is neither a name nor, one day, a path to linked entities."""
     if not _PATH.fullmatch(name):
         raise ParameterWrong(reason=f"{name[:80]} cannot be picked or omitted")
-    if "{" in name:
+    if "{" in name or ("." in name and not is_uri(name)):
         raise NotOfferedYet(what="a path within pick or omit")
 
 
