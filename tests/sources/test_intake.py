@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,16 +14,16 @@ import asyncpg
 import msgspec
 import pytest
 
-from haidang.infra.database import Pool, open_pool, prepare_connection, transaction
+from haidang.infra.database import DatabaseUnavailable, Pool, open_pool, prepare_connection, transaction
 from haidang.infra.embedded import TemporaryCluster, start_cluster
 from haidang.infra.migrations import migrate
-from haidang.infra.mqtt import MqttPublisher
+from haidang.infra.mqtt import Delivery, MqttAddress, MqttPublisher
 from haidang.kernel.actors import part
 from haidang.kernel.instants import SystemClock
 from haidang.packs.environment.pack import PACK
 from haidang.sources import intake as intake_module
 from haidang.sources.intake import MqttIntake
-from haidang.sources.model import QuarantinedMessage, Reason, declared_sources
+from haidang.sources.model import DeclaredSource, QuarantinedMessage, Reason, declared_sources
 from haidang.sources.service import list_quarantine, take_messages
 from tests.sources.brokers import RealBroker
 
@@ -255,6 +256,36 @@ async def test_a_message_that_cannot_be_stored_is_found_by_halving_and_set_aside
         (kept,) = await quarantined(pool, 1)
     assert kept.reason == Reason.NOT_STORABLE
     assert b'"value":33' in kept.payload
+
+
+async def test_a_source_that_was_committed_is_not_taken_again_for_anothers_trouble(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database goes away between two sources of one batch, three times."""
+    (air,) = (one for one in DECLARED if one.source_id == "air-stations")
+    twin = replace(air, source=replace(air.source, source_id="twins", topic="twin/+"))
+    tries: list[str] = []
+
+    async def is_away(*arguments: object, **named: object) -> object:
+        declared = arguments[2]
+        assert isinstance(declared, DeclaredSource)
+        tries.append(declared.source_id)
+        if declared is twin and tries.count("twins") <= 3:
+            raise DatabaseUnavailable
+        return await take_messages(*arguments, **named)  # type: ignore[arg-type]  # passed through as they came
+
+    monkeypatch.setattr(intake_module, "take_messages", is_away)
+    intake = MqttIntake(pool, SystemClock(), [air, twin], MqttAddress("localhost", 1), longest_pause_s=0.1)
+    both = [(topic, payload) for topic, payload in map(reading, range(10))]
+    both += [
+        (topic.replace("haidang/air", "twin"), payload) for topic, payload in map(reading, range(10, 20))
+    ]
+    batch = [
+        Delivery(topic, payload, SystemClock().now(), qos=0, number=0, session=0) for topic, payload in both
+    ]
+    await intake._store(batch)
+    assert tries == ["air-stations", "twins", "twins", "twins", "twins"]
+    assert await count(pool) == (20, 20)
 
 
 async def test_without_a_schema_the_batch_waits_instead_of_being_blamed(

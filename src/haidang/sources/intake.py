@@ -8,7 +8,7 @@ message stands alone, and that one is quarantined.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 
@@ -93,16 +93,20 @@ class MqttIntake:
         finally:
             stopping.cancel()
 
-    async def _store(self, batch: Sequence[Delivery]) -> None:
-        """Store a batch and acknowledge it; halve it around what cannot be stored."""
+    async def _store(self, batch: Sequence[Delivery], committed: Iterable[str] = ()) -> None:
+        """Store a batch and acknowledge it; halve it around what cannot be stored.
+
+        `committed` names the sources whose messages of this batch are in the database already.
+        """
+        done = set(committed)
         failures = 0
         while True:
             try:
-                await self._take(batch)
+                await self._take(batch, done)
             except Exception as error:  # noqa: BLE001 (one message must not stop the others)
                 if not _waiting_helps(error):
                     log.warning("batch refused", messages=len(batch), reason=reason_of(error))
-                    await self._store_around(batch, error)
+                    await self._store_around(batch, done, error)
                     return
                 failures += 1
                 log.warning(
@@ -117,12 +121,12 @@ class MqttIntake:
                 self._subscriber.acknowledge(batch)
                 return
 
-    async def _store_around(self, batch: Sequence[Delivery], error: Exception) -> None:
+    async def _store_around(self, batch: Sequence[Delivery], done: set[str], error: Exception) -> None:
         if len(batch) > 1:
             middle = len(batch) // 2
-            await self._store(batch[:middle])
+            await self._store(batch[:middle], done)
             if not self._stop.is_set():
-                await self._store(batch[middle:])
+                await self._store(batch[middle:], done)
             return
         delivery = batch[0]
         await self._quarantine(delivery, reason_of(error))
@@ -151,24 +155,25 @@ class MqttIntake:
                 MESSAGES_TAKEN.labels(outcome="quarantined").inc()
                 return
 
-    async def _take(self, batch: Sequence[Delivery]) -> None:
+    async def _take(self, batch: Sequence[Delivery], done: set[str]) -> None:
+        """Take a batch source by source; each that is committed is added to `done` and left alone then."""
         now = self._clock.now()
         by_source: dict[str, tuple[DeclaredSource | None, list[Message]]] = {}
         for delivery in batch:
             declared = self._source_of(delivery.topic)
             name = declared.source_id if declared else NO_SOURCE
             by_source.setdefault(name, (declared, []))[1].append(_message(delivery))
-        accepted = quarantined = 0
         # A transaction for each source: entities are locked once and in order, so that nobody waits
-        # for us in a circle. What is committed before another source fails is taken again: idempotent.
-        for _, (declared, messages) in sorted(by_source.items()):
+        # for us in a circle.
+        for name, (declared, messages) in sorted(by_source.items()):
+            if name in done:
+                continue
             with trace("sources.take", messages=len(messages)):
                 async with transaction(self._pool) as connection:
                     taken = await self._take_from(connection, declared, messages, now)
-            accepted += taken.accepted
-            quarantined += taken.quarantined
-        MESSAGES_TAKEN.labels(outcome="accepted").inc(accepted)
-        MESSAGES_TAKEN.labels(outcome="quarantined").inc(quarantined)
+            done.add(name)
+            MESSAGES_TAKEN.labels(outcome="accepted").inc(taken.accepted)
+            MESSAGES_TAKEN.labels(outcome="quarantined").inc(taken.quarantined)
 
     async def _take_from(
         self,
