@@ -430,6 +430,7 @@ async def test_queries_select_project_page_and_count(face: Face) -> None:
         ("type=T&attrs=a&pick=b", 400, "BadRequestData"),
         ("type=T&pick=a&omit=a", 400, "BadRequestData"),
         ("type=T&pick=a;b", 400, "BadRequestData"),
+        ("type=T&pick=a'b", 400, "BadRequestData"),
         ("type=T&pick=a{b}", 422, "OperationNotSupported"),
         ("type=T&options=nonsense", 400, "InvalidRequest"),
         ("type=T&options=aggregatedValues", 422, "OperationNotSupported"),
