@@ -50,11 +50,10 @@ class Reply:
 
 
 class Client:
-    """Asks one application; the peer is this machine unless said otherwise."""
+    """Asks one application, from this machine."""
 
-    def __init__(self, application: AsgiApplication, *, peer: str = "127.0.0.1") -> None:
+    def __init__(self, application: AsgiApplication) -> None:
         self._application = application
-        self._peer = peer
 
     async def get(self, path: str, *headers: tuple[str, str]) -> Reply:
         """GET, as a program asks."""
@@ -87,7 +86,7 @@ class Client:
             "query_string": query.encode(),
             "root_path": "",
             "headers": [(key.encode(), value.encode("latin-1")) for key, value in sent],
-            "client": (self._peer, 40_000),
+            "client": ("127.0.0.1", 40_000),
             "server": ("127.0.0.1", 8000),
             "extensions": {},
         }

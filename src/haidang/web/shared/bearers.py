@@ -24,15 +24,16 @@ class Bearers:
         self._good: dict[bytes, tuple[float, Actor]] = {}
 
     async def actor_of(self, authorization: str) -> Actor:
-        """The actor of an Authorization header, anonymous without one; raises TokenRefused.
+        """The actor of an Authorization header, anonymous without a bearer token; raises TokenRefused.
 
         A wrong token is refused, not ignored: who thinks they are known should hear that they are not.
+        Other schemes are ignored: a proxy that asks for a password passes it on with each request.
         """
-        if not authorization:
-            return anonymous()
         scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            return anonymous()
         token = token.strip()
-        if scheme.lower() != "bearer" or not token:
+        if not token:
             raise TokenRefused
         key = hash_of_token(token)
         now = time.monotonic()
