@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 from rich.console import Console
 from tests.infra.platforms import Platform, answers, environment, home, new_home
-from tests.infra.processes import alive, descendants, finished, until
+from tests.infra.processes import alive, descendants, finished, until, words_of
 
 from haidang.infra.database import TRANSIENT, open_pool, transaction
 from haidang.infra.embedded import place_of
