@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from haidang.infra.embedded import place_of
 from tests.infra.platforms import Platform
 from tests.infra.processes import alive, descendants, until
-from tests.platform.load import STATIONS, Door, HttpLoad, MqttLoad, moments_known
+from tests.platform.load import STATIONS, Door, MqttLoad, moments_known
 from tests.sources.brokers import free_port
 
 
@@ -32,16 +33,19 @@ class City:
 
 
 @asynccontextmanager
-async def running(home: Path, **settings: str) -> AsyncIterator[City]:
-    """Start `haidang up`, wait until it is ready, and stop it: no process of it may be left."""
+async def running(home: Path, *, token: str = "", **settings: str) -> AsyncIterator[City]:
+    """Start `haidang up`, wait until it is ready, and stop it: no process of it may be left.
+
+    A home that was started before does not show its `token` again.
+    """
     broker_port = free_port()
     platform = Platform(home, broker_port=str(broker_port), **settings)
     try:
         port = await platform.until_ready()
-        token = re.search(r"^ +(hd_[\w-]{43})$", platform.said, re.MULTILINE)
-        assert token, platform.said
+        shown = re.search(r"^ +(hd_[\w-]{43})$", platform.said, re.MULTILINE)
+        assert (shown is None) == bool(token), platform.said
         mqtt_url = settings.get("mqtt_url", f"mqtt://127.0.0.1:{broker_port}")
-        yield City(platform, port, token[1], mqtt_url)
+        yield City(platform, port, shown[1] if shown else token, mqtt_url)
         family = descendants(platform.process.pid)
         assert len(family) > 5
         platform.process.terminate()
@@ -51,7 +55,16 @@ async def running(home: Path, **settings: str) -> AsyncIterator[City]:
         platform.close()
 
 
-async def all_is_there(city: City, http: Sequence[HttpLoad], mqtt: MqttLoad, *, within_s: float = 60) -> None:
+class Keeping(Protocol):
+    """A load over HTTP: the ids of the entities it was told are kept."""
+
+    @property
+    def kept(self) -> list[str]:
+        """Their ids."""
+        ...
+
+
+async def all_is_there(city: City, http: Sequence[Keeping], mqtt: MqttLoad, *, within_s: float = 60) -> None:
     """Ask through the doors for everything that the loads were told is kept."""
     door = Door(city.port, city.token)
     lost = [
@@ -64,9 +77,9 @@ async def all_is_there(city: City, http: Sequence[HttpLoad], mqtt: MqttLoad, *, 
 
     def missing() -> set[tuple[str, str]]:
         known = {
-            (f"load-{number}", moment)
+            (f"{mqtt.name}-{number}", moment)
             for number in range(STATIONS)
-            for moment in moments_known(door, f"load-{number}")
+            for moment in moments_known(door, f"{mqtt.name}-{number}")
         }
         return set(mqtt.kept) - known
 

@@ -89,21 +89,22 @@ class HttpLoad(threading.Thread):
 class MqttLoad(threading.Thread):
     """Sends readings of a few stations at QoS 1; `kept` holds station and moment of each that was taken."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(name="mqtt-load", daemon=True)
+    def __init__(self, url: str, name: str = "load", *, start: datetime | None = None) -> None:
+        super().__init__(name=name, daemon=True)
         self._url = url
+        self.pace_s = _PACE_S
         self._told = threading.Event()
-        self._start = (datetime.now(UTC) - timedelta(days=2)).replace(microsecond=0)
+        self._start = start or (datetime.now(UTC) - timedelta(days=2)).replace(microsecond=0)
         self.kept: list[tuple[str, str]] = []
         self.sent = 0
 
     def run(self) -> None:
         """The load itself."""
         waiting = []
-        with MqttPublisher(read_mqtt_url(self._url), client_id="load", in_flight=200) as publisher:
+        with MqttPublisher(read_mqtt_url(self._url), client_id=self.name, in_flight=200) as publisher:
             while not self._told.is_set():
                 number = self.sent
-                station = f"load-{number % STATIONS}"
+                station = f"{self.name}-{number % STATIONS}"
                 at = format_instant(self._start + timedelta(seconds=number // STATIONS))
                 body = {
                     "id": f"urn:ngsi-ld:AirQualityObserved:{station}",
@@ -114,7 +115,7 @@ class MqttLoad(threading.Thread):
                 sent = publisher.send(f"haidang/air/{station}", json.dumps(body).encode())
                 waiting.append((sent, (station, at)))
                 self.sent += 1
-                time.sleep(_PACE_S)
+                time.sleep(self.pace_s)
             deadline = time.monotonic() + 20
             while time.monotonic() < deadline and not all(_taken(one) for one, _ in waiting):
                 time.sleep(0.05)

@@ -64,6 +64,8 @@ class Wire:
             with suppress(ConnectionResetError):
                 while not _whole(received) and (part := connection.recv(PIECE)):
                     received += part
+        if not received:
+            raise ConnectionError("closed without an answer")
         first, _, rest = received.partition(b"\r\n")
         lines, _, body = rest.partition(b"\r\n\r\n")
         headers = {
