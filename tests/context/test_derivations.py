@@ -10,6 +10,7 @@ from haidang.context.derivations import (
     DerivationFeedsItself,
     declared_derivations,
     derivation_consumers,
+    derivation_jobs,
     derive,
     derive_moment,
     next_moment,
@@ -22,6 +23,7 @@ from haidang.context.writer import apply_commands
 from haidang.infra.consumers import ConsumerRunner
 from haidang.infra.database import Connection, Pool, transaction
 from haidang.infra.events import assign_positions, events_after, settle
+from haidang.infra.jobs import JobRun
 from haidang.kernel.actors import part
 from haidang.kernel.instants import Instant, SetClock
 from haidang.packs.environment.pack import PACK as ENVIRONMENT
@@ -222,6 +224,28 @@ async def test_the_hour_in_which_a_station_falls_silent_is_derived_when_it_has_c
     await connection.execute("DELETE FROM infra.pgqueuer")
     assert not await derive_moment(connection, DECLARED, "default", NOON + 2 * HOUR, now=NOON + 2 * HOUR)
     assert await connection.fetchval("SELECT count(*) FROM infra.pgqueuer") == 0
+
+
+async def test_a_chain_that_was_given_up_is_taken_up_again(pool: Pool) -> None:
+    waiting = "SELECT convert_from(payload, 'UTF8') FROM infra.pgqueuer WHERE entrypoint = 'derive-moment'"
+    set_clock = SetClock(NOON)
+    (sweep,) = (job for job in derivation_jobs([PACK], set_clock) if job.name == "derive-sweep")
+    assert sweep.every == "*/10 * * * *"
+
+    async def swept(at: Instant) -> list[str]:
+        set_clock.advance(at - set_clock.now())
+        await sweep.handle(pool, JobRun(1, sweep.name, b"{}", 1, ACTOR.actor_id, "default", at))
+        return [row[0] for row in await pool.fetch(waiting)]
+
+    assert await swept(NOON) == []  # nothing was observed: nothing to wait for
+    async with transaction(pool) as connection:
+        await observe(connection, NOON, (NOON - HOUR, 1.0), (NOON, 3.0))
+    minutes = timedelta(minutes=1)
+    (queued,) = await swept(NOON + 10 * minutes)
+    assert '"2026-11-21T06:00:00Z"' in queued
+    assert await swept(NOON + 20 * minutes) == [queued]  # once
+    await pool.execute("DELETE FROM infra.pgqueuer")
+    assert await swept(NOON + 9 * HOUR) == []  # out of reach
 
 
 def test_a_reading_leads_to_the_next_moment_ahead_of_now() -> None:

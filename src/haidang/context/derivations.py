@@ -7,7 +7,8 @@ known writes nothing, so an event may come twice (ADR 0027).
 A moment that still lies ahead when its last reading comes (the end of the hour) has no event of
 its own: a job waits for it, one for each derivation and moment, and waits for the next one as
 long as there is a value. So a station that falls silent keeps its index for as long as the rule
-gives it one, and loses it when the rule says so.
+gives it one, and loses it when the rule says so. A job that was given up would end that chain: a
+sweep every ten minutes waits again for the next moment of whatever was observed within reach.
 """
 
 from bisect import bisect_right
@@ -120,6 +121,8 @@ def _consumer(declared: DeclaredDerivation, clock: Clock) -> Consumer:
 
 
 DERIVE_MOMENT = "derive-moment"
+DERIVE_SWEEP = "derive-sweep"
+_SWEPT_EVERY = "*/10 * * * *"
 
 
 class MomentAhead(msgspec.Struct, frozen=True):
@@ -130,7 +133,7 @@ class MomentAhead(msgspec.Struct, frozen=True):
 
 
 def derivation_jobs(packs: Iterable[Pack], clock: Clock) -> tuple[Job, ...]:
-    """The job that derives a moment when it has come."""
+    """The job that derives a moment when it has come, and the sweep that sees to it that one waits."""
     by_origin = {declared.origin: declared for declared in declared_derivations(packs)}
 
     async def derive_when_come(pool: Pool, run: JobRun) -> None:
@@ -141,7 +144,15 @@ def derivation_jobs(packs: Iterable[Pack], clock: Clock) -> tuple[Job, ...]:
         async with transaction(pool) as connection:
             await derive_moment(connection, declared, run.tenant, ahead.moment, now=clock.now())
 
-    return (Job(name=DERIVE_MOMENT, handle=derive_when_come, audience=Audience.MACHINE),)
+    async def sweep(pool: Pool, run: JobRun) -> None:
+        for declared in by_origin.values():
+            async with transaction(pool) as connection:
+                await wait_again(connection, declared, run.tenant, now=clock.now())
+
+    return (
+        Job(name=DERIVE_MOMENT, handle=derive_when_come, audience=Audience.MACHINE),
+        Job(name=DERIVE_SWEEP, handle=sweep, audience=Audience.MACHINE, every=_SWEPT_EVERY),
+    )
 
 
 async def derive_moment(
@@ -165,6 +176,23 @@ async def derive_moment(
     return valued
 
 
+async def wait_again(
+    connection: Connection, declared: DeclaredDerivation, tenant: str, *, now: Instant
+) -> Instant | None:
+    """Wait for the next moment after now, if any input was observed in its reach; that moment.
+
+    Nothing new where it is waited for already: one job for each derivation and moment.
+    """
+    names = await store.numbers_of_names(connection, tenant, declared.inputs)
+    recent = await store.times_observed(
+        connection, tenant, list(names.values()), since=now - declared.derivation.reach, upto=now
+    )
+    ahead = _earliest_ahead(declared, recent, now)
+    if ahead is not None:
+        await _wait_for(connection, declared, tenant, ahead)
+    return ahead
+
+
 def next_moment(declared: DeclaredDerivation, event: EntitiesChanged, now: Instant) -> Instant | None:
     """The earliest moment ahead of now that the event's observations reach."""
     recent = {
@@ -177,8 +205,12 @@ def next_moment(declared: DeclaredDerivation, event: EntitiesChanged, now: Insta
         and attribute.name in declared.inputs
         and attribute.observed_at > now - declared.derivation.reach
     }
+    return _earliest_ahead(declared, recent, now)
+
+
+def _earliest_ahead(declared: DeclaredDerivation, times: Iterable[Instant], now: Instant) -> Instant | None:
     return min(
-        (moment for at in recent for moment in declared.derivation.moments(at) if moment > now), default=None
+        (moment for at in times for moment in declared.derivation.moments(at) if moment > now), default=None
     )
 
 

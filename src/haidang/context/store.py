@@ -600,6 +600,17 @@ async def entities_observed(
         return [row["entity_id"] async for row in rows]
 
 
+async def times_observed(
+    connection: Connection, tenant: str, attribute_nos: Sequence[int], *, since: Instant, upto: Instant
+) -> list[Instant]:
+    """The times at which one of the attributes was observed in (since, upto], each once."""
+    rows = queries.times_observed(
+        connection, tenant=tenant, attribute_nos=list(attribute_nos), since=since, upto=upto
+    )
+    async with pruned(connection):
+        return [row["observed_at"] async for row in rows]
+
+
 async def evolution_newest_first(
     connection: Connection,
     tenant: str,

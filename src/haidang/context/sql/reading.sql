@@ -190,6 +190,17 @@ SELECT e.entity_id
           AND o.superseded_at IS NULL)
  ORDER BY e.entity_id;
 
+-- name: times_observed(tenant, attribute_nos, since, upto)
+-- The times at which one of the attributes was observed in (since, upto], each once.
+SELECT DISTINCT observed_at
+  FROM context.observation
+ WHERE tenant = :tenant
+   AND attribute_no = ANY(CAST(:attribute_nos AS integer[]))
+   AND observed_at > :since
+   AND observed_at <= :upto
+   AND observed
+   AND superseded_at IS NULL;
+
 -- name: numbers_observed_known_at(tenant, entity_nos, attribute_nos, since, upto, known_at)
 -- The same as it was known at a moment: rows superseded since then count, rows learned since then do not.
 SELECT entity_no, attribute_no, observed_at, number, quality,
