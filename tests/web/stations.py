@@ -29,6 +29,8 @@ class Given:
     silent: timedelta = timedelta()
     values: Mapping[str, float] = field(default_factory=lambda: {"pm25": 30.5, "pm10": 61.0, "o3": 88.1})
     extra: Mapping[str, Any] = field(default_factory=dict)
+    aged: Mapping[str, timedelta] = field(default_factory=dict)
+    """How much older than the rest a value is, by its name."""
 
 
 FIVE: Sequence[Given] = (
@@ -72,7 +74,10 @@ def commands_of(given: Given, now: Instant, *, hours: int = 3, days: int = 3) ->
             moments.append([instance("airQualityIndexDaily", max(given.index - back, 1), end)])
     for back in range(hours - 1, -1, -1):
         at = latest - back * HOUR
-        written = [instance(name, value + back, at) for name, value in given.values.items()]
+        written = [
+            instance(name, value + back, at - given.aged.get(name, timedelta()))
+            for name, value in given.values.items()
+        ]
         written.append(instance("averagingPeriod", 3600, at))
         if given.index is not None:
             written.append(_index(given, max(given.index - back, 1), at))

@@ -5,6 +5,7 @@ import io
 import re
 from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 
 import pytest
 
@@ -202,6 +203,19 @@ async def test_an_unknown_station_is_not_found(city: Client, name: str) -> None:
     assert (await city.get(f"/khong-khi/tram/{name}.csv")).status == 404
 
 
+@pytest.mark.parametrize("slug", ["a:b", "a%20b", "x;y=1,2", "50%25", "(a)"])
+async def test_a_station_of_any_name_is_reached_from_the_list(house: House, slug: str) -> None:
+    await write_stations(house.pool, [replace(FIVE[0], slug=slug)], house.clock.now())
+    client = Client(build_application(house))
+    text = (await client.page("/khong-khi")).text
+    address = unescape(re.findall(r'<h3><a href="([^"]+)">', text)[0])
+    reached = await client.page(address)
+    assert reached.status == 200
+    assert "<h1>Phú Thủy</h1>" in reached.text
+    labelled = re.findall(r'aria-labelledby="([^"]+)"', reached.text)
+    assert {one for ids in labelled for one in ids.split()} <= set(re.findall(r' id="([^"]+)"', reached.text))
+
+
 async def test_a_station_is_found_by_its_whole_urn_too(city: Client) -> None:
     assert (await city.page("/khong-khi/tram/urn:ngsi-ld:AirQualityObserved:phu-thuy")).status == 200
     assert (await city.page("/khong-khi/tram/urn%3Angsi-ld%3AAirQualityObserved%3Aphu-thuy")).status == 200
@@ -229,7 +243,7 @@ async def test_the_list_downloads_as_a_table_with_its_provenance(city: Client) -
     assert reply.header("content-disposition") == 'attachment; filename="khong-khi.csv"'
     rows = rows_of(reply.text)
     assert len(rows) == 5 * 3
-    assert {one["licence"] for one in rows if one["station"].startswith("Hà Nội")} == {""}
+    assert {one["licence"] for one in rows if one["station"].startswith("Hà Nội")} == {"Public domain"}
     row = next(one for one in rows if one["station"] == "Phú Thủy" and one["parameter"] == "pm25")
     assert row["value"] == "30.5"
     assert row["unit"] == "GQ"

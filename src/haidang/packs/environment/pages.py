@@ -43,6 +43,9 @@ HOURS, DAYS = 24, 30
 LICENCE = "CC BY 4.0"
 """Of what our own stations measure, as the pack's dataset says; a replay keeps that of its source."""
 
+RECORD_LICENCE_LABELS = {"AirNow": "Public domain"}
+"""What is known of the records that are replayed, by a word of their source; of others nothing is said."""
+
 FOR_MACHINES = f"/ngsi-ld/v1/entities?type={quote(AIR_QUALITY_OBSERVED.iri, safe='')}"
 LIST_PATH = "/khong-khi"
 STATION_PATH = "/khong-khi/tram/{station}"
@@ -72,6 +75,8 @@ _ALSO = (
 )
 _COMPARED = {"1h": 1, "8h": 8, "24h": 24}
 _HOUR = timedelta(hours=1)
+_SAFE = re.compile(r"[A-Za-z0-9_-]+")
+_REPLAY = "replay:"
 _PREFIX = f"urn:ngsi-ld:{AIR_QUALITY_OBSERVED.name}:"
 
 
@@ -94,6 +99,7 @@ class Parameter:
     averaging: str | None = None
     concentration: float | None = None
     dominant: bool = False
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +134,24 @@ class Station:
     @property
     def path(self) -> str:
         """The page of the station, in Vietnamese."""
-        return STATION_PATH.replace("{station}", quote(self.slug, safe=":@!$&'()*+,;="))
+        return STATION_PATH.replace("{station}", quote(self.slug, safe=""))
 
     @property
     def anchor(self) -> str:
-        """A word for ids on the page."""
-        return re.sub(r"[^A-Za-z0-9]+", "-", self.slug)
+        """A word for ids on the page, for each station its own: a slug has no full stop."""
+        return self.slug.replace("%", ".")
+
+    @property
+    def record(self) -> str:
+        """The source without the word that it is replayed, for where the page says so itself."""
+        return self.source.removeprefix(_REPLAY).strip()
+
+    @property
+    def licence(self) -> str:
+        """The licence of its figures; empty where it is that of a source we know nothing of."""
+        if not self.replayed:
+            return LICENCE
+        return next((one for word, one in RECORD_LICENCE_LABELS.items() if word in self.source), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,19 +194,19 @@ def station_of(
     level = aqi.level_of(index) if index is not None else None
     details = entity.sub_attributes.get("airQualityIndex", {})
     parameters = tuple(
-        _parameter(entity, name, details) for name in _MEASURED if name in values or _sub(details, name)
+        _parameter(entity, name, details, now) for name in _MEASURED if name in values or _sub(details, name)
     )
     newest = max((one for name, one in entity.observed_at.items() if name in _MEASURED), default=None)
     spoken = at or newest
     late = spoken is not None and now - spoken > STALE_AFTER
     return Station(
         entity_id=entity.entity_id,
-        slug=entity.entity_id.removeprefix(_PREFIX),
+        slug=_slug_of(entity.entity_id),
         name=str(values.get("name") or entity.entity_id.removeprefix(_PREFIX)),
         place=_place(values),
         coordinates=_coordinates(values.get("location")),
         provider=str(values.get("dataProvider") or ""),
-        source=str(values.get("source") or "").removeprefix("replay:").strip(),
+        source=str(values.get("source") or ""),
         synthetic=entity.synthetic,
         replayed=entity.replayed,
         recorded_at=_instant(values.get("recordedAt")) if entity.replayed else None,
@@ -201,7 +219,7 @@ def station_of(
         catching_up=late and now - entity.modified_at < CATCHING_UP,
         dominant=next((one for one in parameters if one.dominant), None),
         parameters=parameters,
-        others=tuple(_parameter(entity, name, {}) for name in _ALSO if name in values),
+        others=tuple(_parameter(entity, name, {}, now) for name in _ALSO if name in values),
         hours=tuple(_hour_bars(hourly, now, locale)),
         days=tuple(_day_bars(daily, now, locale)),
         hour_rows=tuple(_hour_rows(hourly, now)),
@@ -261,11 +279,10 @@ def show_station(request: PageRequest) -> Mapping[str, Any]:
     return {
         "heading": station.name,
         "station": station,
-        "comparisons": compare(station, measured, request.now),
+        "comparisons": [] if station.replayed else compare(station, measured, request.now),
         "levels": aqi.LEVELS,
         "bands": bands(request.locale),
         "bands_least": BANDS_LEAST,
-        "licence": LICENCE,
         "list_path": LIST_PATH,
         "method_path": METHOD_PATH,
     }
@@ -314,7 +331,7 @@ def list_table(request: PageRequest) -> CsvTable:
         (
             "station_id", "station", "latitude", "longitude", "parameter", "value", "unit", "quality",
             "observed_at", "sub_index", "vn_aqi", "vn_aqi_at", "level", "dominant", "source", "data_provider",
-            "synthetic", "licence", "retrieved_at",
+            "synthetic", "replayed", "recorded_at", "licence", "retrieved_at",
         ),
         [
             (*about, one.name, one.value, one.unit, one.quality.value, one.at, one.sub_index, *rated)
@@ -338,30 +355,44 @@ def station_table(request: PageRequest) -> CsvTable:
         for one in observations
     ]
     rows.sort(key=lambda row: row[:2])
+    latitude, longitude = station.coordinates or (None, None)
+    recorded = {entity.observed_at.get("recordedAt", station.newest_at): station.recorded_at}
     return CsvTable(
         f"khong-khi-{station.anchor}",
         (
-            "station_id", "observed_at", "parameter", "value", "unit", "quality", "source", "synthetic",
-            "licence", "retrieved_at",
+            "station_id", "station", "latitude", "longitude", "observed_at", "parameter", "value", "unit",
+            "quality", "source", "data_provider", "synthetic", "replayed", "recorded_at", "licence",
+            "retrieved_at",
         ),
         [
             (
-                station.entity_id, *row, entity.values.get("source"), station.synthetic,
-                _licence_of(station), request.now,
+                station.entity_id, station.name, latitude, longitude, *row, station.source, station.provider,
+                station.synthetic, station.replayed, recorded.get(row[0]), station.licence, request.now,
             )
             for row in rows
         ],
     )  # fmt: skip
 
 
-def _parameter(entity: EntityView, name: str, details: Mapping[str, Any]) -> Parameter:
+def _slug_of(entity_id: str) -> str:
+    """What names the station in an address: the end of a plain id, the whole of any other, encoded."""
+    end = entity_id.removeprefix(_PREFIX)
+    if end != entity_id and _SAFE.fullmatch(end):
+        return end
+    return quote(entity_id, safe="").replace(".", "%2E")
+
+
+def _parameter(entity: EntityView, name: str, details: Mapping[str, Any], now: Instant) -> Parameter:
     value = _number(entity.values.get(name))
     unit = entity.units.get(name)
     declared = AIR_QUALITY_OBSERVED.attribute(name)
     if name == "relativeHumidity" and value is not None:
         value, unit = value * 100, "P1"  # the model keeps a share, people read percent
+    if name == "windDirection" and value is not None:
+        value %= 360  # the model counts from -180 to 180, people from 0 to 360
     sub = _sub(details, name)
     quality = entity.quality.get(name, Quality.VALID)
+    at = entity.observed_at.get(name)
     return Parameter(
         name=name,
         formula=_FORMULAS.get(name, ("", "")),
@@ -369,12 +400,13 @@ def _parameter(entity: EntityView, name: str, details: Mapping[str, Any]) -> Par
         value=value if quality is Quality.VALID else None,
         digits=0 if value is not None and abs(value) >= 100 else 1,
         unit=unit or (declared.unit if declared is not None else None),
-        at=entity.observed_at.get(name),
+        at=at,
         quality=quality,
         sub_index=_whole(sub.get("index")),
         averaging=str(sub["averaging"]) if "averaging" in sub else None,
         concentration=_number(sub.get("concentration")),
         dominant=details.get("dominantPollutant") == name,
+        stale=at is not None and now - at > STALE_AFTER,
     )
 
 
@@ -450,14 +482,12 @@ def _provenance(station: Station, now: Instant) -> tuple[tuple[Any, ...], tuple[
             station.source,
             station.provider,
             station.synthetic,
-            _licence_of(station),
+            station.replayed,
+            station.recorded_at,
+            station.licence,
             now,
         ),
     )
-
-
-def _licence_of(station: Station) -> str:
-    return "" if station.replayed else LICENCE
 
 
 def _number(value: Any) -> float | None:

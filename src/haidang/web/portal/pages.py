@@ -9,6 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from math import isfinite
 from typing import Any
+from urllib.parse import quote, unquote
 
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
@@ -204,7 +205,8 @@ def template_of(pack: Pack, template: str) -> str:
 
 def csv_path(page: Page, parameters: Mapping[str, str], locale: str) -> str:
     """The address of a page's table."""
-    return in_locale(_PARAMETER.sub(lambda found: parameters[found[1]], page.path), locale) + CSV_ENDING
+    path = _PARAMETER.sub(lambda found: quote(parameters[found[1]], safe=":"), page.path)
+    return in_locale(path, locale) + CSV_ENDING
 
 
 def csv_text(table: CsvTable) -> str:
@@ -242,7 +244,9 @@ def csv_cell(value: Any) -> str:
 
 
 def entity_id_of(entity_type: EntityType, name: str) -> str:
-    """The URN that a path parameter means: itself, or the entity of that type with that last part."""
+    """The URN that a path parameter means: itself, plain or encoded, or the entity of that type so named."""
+    if name.startswith("urn%3A"):  # what stands twice encoded in an address: a slash would end the segment
+        name = unquote(name)
     return name if name.startswith("urn:") else f"urn:ngsi-ld:{entity_type.name}:{name}"
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from haidang.infra.database import reading
 from haidang.infra.province import ProvinceSettings, province_settings
@@ -81,7 +82,7 @@ class Frame:
         path = str(scope["path"])
         locale = locale_of(path)
         actor: Actor | None = scope.get("state", {}).get("actor")
-        here = without_locale(path)
+        here = quote(without_locale(path), safe="/:")
         text = self._house.templates.render(
             template,
             locale,
