@@ -27,6 +27,7 @@ from haidang.infra.consumers import (
     skip_event,
 )
 from haidang.infra.database import Connection
+from haidang.infra.failures import reason_of
 from haidang.infra.jobs import dead_jobs, discard_job, job_states, replay_job
 from haidang.infra.migrations import migrate as apply_migrations
 from haidang.infra.objects import open_objects
@@ -43,14 +44,28 @@ from haidang.infra.tokens import issue_token, list_tokens, revoke_token
 from haidang.infra.translations import LOCALES, Translations, moment_text
 from haidang.infra.version import program_version
 from haidang.kernel.actors import Actor, Audience, part
-from haidang.kernel.errors import HaidangError, Invalid, Unavailable
+from haidang.kernel.errors import Conflict, HaidangError, Invalid, Unavailable
 from haidang.kernel.instants import SystemClock
 from haidang.sdk.conformance import check_pack, check_packs
 from haidang.sdk.loading import installed_packs, pack_folder
 from haidang.sdk.scaffold import new_pack
 from haidang.sources.errors import QuarantinedMessageCut, SourceUnknown
-from haidang.sources.model import REASON_TITLES, QuarantinedMessage, declared_sources
-from haidang.sources.service import list_quarantine, list_unsettled_ids, replay_quarantined
+from haidang.sources.model import (
+    REASON_TITLES,
+    Freshness,
+    QuarantinedMessage,
+    QuarantineTally,
+    SourceCounts,
+    declared_sources,
+)
+from haidang.sources.service import (
+    list_freshness,
+    list_quarantine,
+    list_quarantine_tallies,
+    list_source_counts,
+    list_unsettled_ids,
+    replay_quarantined,
+)
 
 C = TypeVar("C", bound=click.Command)
 
@@ -65,6 +80,10 @@ class MustNotBeEmpty(Invalid):
 
 class PackKeepsNotItsPromises(Invalid):
     """{count} findings; each is to be mended in its pack."""
+
+
+class ReplayFailed(Conflict):
+    """{count} messages could not be replayed; they wait for another try."""
 
 
 def audience(who: Audience) -> Callable[[C], C]:
@@ -190,11 +209,16 @@ def _settings() -> Settings:
 
 
 @asynccontextmanager
-async def _transaction() -> AsyncIterator[Connection]:
+async def _connection() -> AsyncIterator[Connection]:
     async with database_of(_settings()) as dsn, connected(dsn) as connection:
         await apply_migrations(connection)
-        async with connection.transaction():
-            yield connection
+        yield connection
+
+
+@asynccontextmanager
+async def _transaction() -> AsyncIterator[Connection]:
+    async with _connection() as connection, connection.transaction():
+        yield connection
 
 
 # -- running ---------------------------------------------------------------------------------
@@ -770,7 +794,7 @@ def quarantine_list(source_id: str | None, reason: str | None, *, settled: bool,
         mark = "✓ " if one.settled_at else ""
         click.echo(
             f"{mark}{one.quarantine_id}  {moment_text(one.last_received_at)}  ×{one.times}  "
-            f"{one.topic}  {why} ({one.detail})"
+            f"{_harmless(one.topic)}  {why} ({_harmless(one.detail)})"
         )
         click.echo(f"    {one.payload_bytes} B  {one.payload[:100]!r}")
 
@@ -781,12 +805,12 @@ def quarantine_list(source_id: str | None, reason: str | None, *, settled: bool,
 @click.option("--source", "source_id", cls=SpokenOption, help=_("Only those of this source."))
 @click.option("--reason", cls=SpokenOption, help=_("Only those with this reason."))
 def quarantine_replay(quarantine_id: UUID | None, source_id: str | None, reason: str | None) -> None:
-    """Let in what may enter now, by today's declarations."""
+    """Let in what may enter now, by today's declarations; a transaction for each message."""
 
-    async def run() -> tuple[int, int]:
+    async def run() -> tuple[int, int, int]:
         declared = declared_sources(installed_packs())
-        settled = refused = 0
-        async with _transaction() as connection:
+        settled = refused = failed = 0
+        async with _connection() as connection:
             wanted = (
                 [quarantine_id]
                 if quarantine_id
@@ -803,13 +827,102 @@ def quarantine_replay(quarantine_id: UUID | None, source_id: str | None, reason:
                         raise
                     click.echo(_translations().translate_error(impossible, _locale()), err=True)
                     refused += 1
+                except Exception as trouble:
+                    if quarantine_id or connection.is_closed():
+                        raise
+                    click.echo(f"{one}: {_harmless(reason_of(trouble))}", err=True)
+                    failed += 1
                 else:
                     settled += replayed.settled
                     refused += replayed.still_refused
-        return settled, refused
+        return settled, refused, failed
 
-    settled, refused = asyncio.run(run())
-    say(_("{settled} settled, {refused} still refused."), settled=settled, refused=refused)
+    settled, refused, failed = asyncio.run(run())
+    if not failed:
+        say(_("{settled} settled, {refused} still refused."), settled=settled, refused=refused)
+        return
+    say(
+        _("{settled} settled, {refused} still refused, {failed} failed."),
+        settled=settled,
+        refused=refused,
+        failed=failed,
+    )
+    raise ReplayFailed(count=failed)
+
+
+# -- sources ---------------------------------------------------------------------------------
+
+
+@audience(Audience.OFFICER)
+@haidang.group(help=_("The sources of readings: who is heard, and who fell silent."))
+def sources() -> None:
+    """What sends readings to the platform."""
+
+
+@audience(Audience.OFFICER)
+@sources.command(
+    "status", help=_("Show what each source has sent, who is late, and what was refused lately.")
+)
+@click.option(
+    "--all", "everything", is_flag=True, cls=SpokenOption, help=_("Also the things that are not late.")
+)
+def sources_status(*, everything: bool) -> None:
+    """Three tables: the sources, the things that are late, the refusals of the last seven days."""
+
+    async def run() -> tuple[list[SourceCounts], list[Freshness], list[QuarantineTally]]:
+        since = _CLOCK.now() - timedelta(days=7)
+        async with _transaction() as connection:
+            return (
+                await list_source_counts(operator(), connection),
+                await list_freshness(operator(), connection),
+                await list_quarantine_tallies(operator(), connection, since=since),
+            )
+
+    counts, heard, tallies = asyncio.run(run())
+    sent = {one.source_id: one for one in counts}
+    declared = declared_sources(installed_packs())
+    urns = {one.urn for one in declared}
+    things = [one for one in heard if one.subject not in urns]
+    say_table(
+        [_("Source"), _("Messages"), _("Refused"), _("Last message"), _("Things"), _("Late")],
+        [
+            (
+                name,
+                sent[name].messages if name in sent else 0,
+                sent[name].refusals if name in sent else 0,
+                _moment(sent[name].last_received_at if name in sent else None),
+                sum(one.source_id == name for one in things),
+                sum(one.source_id == name and one.late_since is not None for one in things),
+            )
+            for name in sorted({one.source_id for one in declared} | set(sent))
+        ],
+    )
+    shown = [one for one in things if everything or one.late_since]
+    if shown:
+        click.echo()
+        say_table(
+            [_("Source"), _("Thing"), _("Last received"), _("Last observed"), _("Late since")],
+            [
+                (
+                    one.source_id,
+                    _harmless(one.subject),
+                    moment_text(one.last_received_at),
+                    moment_text(one.last_observed_at),
+                    _moment(one.late_since),
+                )
+                for one in shown
+            ],
+        )
+    refusals: dict[tuple[str, str], tuple[int, int]] = {}
+    for tally in tallies:
+        times, kept = refusals.get((tally.source_id, tally.reason), (0, 0))
+        refusals[tally.source_id, tally.reason] = (times + tally.times, kept + tally.kept)
+    if refusals:
+        click.echo()
+        say_table(
+            [_("Source"), _("Reason"), _("Refused in 7 days"), _("Kept")],
+            [(*key, times, kept) for key, (times, kept) in sorted(refusals.items())],
+        )
 
 
 # -- packs -----------------------------------------------------------------------------------
@@ -867,6 +980,11 @@ def _given(text: str) -> str:
     if not text.strip():
         raise MustNotBeEmpty(name="--why")
     return text
+
+
+def _harmless(text: str) -> str:
+    """What a stranger sent, with every sign that a terminal may obey written out."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def _moment(at: datetime | None) -> str:

@@ -1,7 +1,9 @@
 """The quarantine from the command line: what an officer on duty sees and does."""
 
 import asyncio
+import re
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -14,18 +16,25 @@ from haidang.kernel.instants import SystemClock
 from haidang.packs.environment.pack import PACK
 from haidang.sdk.model import Message
 from haidang.sources.intake import _waiting_helps
-from haidang.sources.model import declared_sources
-from haidang.sources.service import take_messages
-from tests.sources.test_service import station
+from haidang.sources.model import Reason, declared_sources
+from haidang.sources.service import (
+    Replayed,
+    list_unsettled_ids,
+    mark_late_sources,
+    quarantine_unread,
+    replay_quarantined,
+    take_messages,
+)
+from tests.sources.test_service import STATION, station
 
 ACTOR = part("sources")
 (AIR,) = (one for one in declared_sources([PACK]) if one.source_id == "air-stations")
 
 
-async def run(dsn: str, *arguments: str) -> Result:
+async def run(dsn: str, *arguments: str, fails: bool = False) -> Result:
     """One command, in a thread: it has an event loop of its own."""
     runner = CliRunner(env={"DATABASE_URL": dsn, "HAIDANG_DEFAULT_LOCALE": "vi"})
-    return await asyncio.to_thread(runner.invoke, cli.haidang, list(arguments), catch_exceptions=False)
+    return await asyncio.to_thread(runner.invoke, cli.haidang, list(arguments), catch_exceptions=fails)
 
 
 async def test_an_officer_lists_and_replays_the_quarantine(dsn: str, pool: Pool) -> None:
@@ -48,9 +57,71 @@ async def test_an_officer_lists_and_replays_the_quarantine(dsn: str, pool: Pool)
     assert (await run(dsn, "quarantine", "replay", identity)).exit_code == 0
 
 
+async def test_one_replay_that_fails_loses_only_itself(
+    dsn: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = SystemClock().now()
+    then = now - timedelta(hours=2)
+    early = [
+        station(at=now - timedelta(minutes=minute), received=then, pm25={"value": minute, "unit": "GQ"})
+        for minute in (30, 20, 10)
+    ]
+    async with transaction(pool) as connection:
+        await take_messages(ACTOR, connection, AIR, early, now=then)
+        wanted = await list_unsettled_ids(ACTOR, connection)
+    seen: list[int] = []
+
+    async def deadlocks_once(*arguments: Any, **named: Any) -> Replayed:
+        other = await asyncpg.connect(dsn)
+        seen.append(await other.fetchval("SELECT count(*) FROM sources.quarantine WHERE settled_at IS NULL"))
+        await other.close()
+        if arguments[3] == wanted[1]:
+            raise asyncpg.DeadlockDetectedError("deadlock detected")
+        return await replay_quarantined(*arguments, **named)
+
+    monkeypatch.setattr(cli, "replay_quarantined", deadlocks_once)
+    replayed = await run(dsn, "quarantine", "replay", fails=True)
+    assert seen == [3, 2, 2]  # what was entered is committed before the next one is tried
+    assert "2 đã xử lý, 0 vẫn bị từ chối, 1 không thành." in replayed.output
+    assert f"{wanted[1]}: DeadlockDetectedError" in replayed.output
+    assert isinstance(replayed.exception, cli.ReplayFailed)
+    async with transaction(pool) as connection:
+        assert await list_unsettled_ids(ACTOR, connection) == [wanted[1]]
+
+
+async def test_what_a_stranger_sent_does_not_reach_the_terminal_raw(dsn: str, pool: Pool) -> None:
+    evil = "trạm\x1b]0;owned\x07\x9b2J\u202e\r"
+    now = SystemClock().now()
+    message = Message(b"\x1b[2J", evil, now)
+    async with transaction(pool) as connection:
+        await quarantine_unread(ACTOR, connection, None, message, reason=Reason.NO_SOURCE, detail=evil)
+    listed = await run(dsn, "quarantine", "list")
+    assert listed.output.count(r"trạm\x1b]0;owned\x07\x9b2J\u202e\r") == 2
+    assert r"\x1b[2J" in listed.output
+    assert all(sign.isprintable() for sign in listed.output.replace("\n", ""))
+
+
+async def test_an_officer_sees_who_is_heard_who_is_late_and_what_was_refused(dsn: str, pool: Pool) -> None:
+    now = SystemClock().now()
+    then = now - timedelta(days=1)
+    good = station(at=then, received=then, pm25={"value": 5, "unit": "GQ"})
+    async with transaction(pool) as connection:
+        await take_messages(ACTOR, connection, AIR, [good, Message(b"{", "haidang/air/thu", then)], now=then)
+    quiet = await run(dsn, "sources", "status")
+    assert re.search(r"air-stations +2 +1 +\S+ \S+ +1 +0$", quiet.output, re.MULTILINE)
+    assert re.search(r"air-stations +not-json +1 +1$", quiet.output, re.MULTILINE)
+    assert STATION not in quiet.output
+    assert STATION in (await run(dsn, "sources", "status", "--all")).output
+    async with transaction(pool) as connection:
+        await mark_late_sources(ACTOR, connection, [AIR], now=now, watching_since=then - timedelta(days=1))
+    late = await run(dsn, "sources", "status")
+    assert re.search(r"air-stations +2 +1 +\S+ \S+ +1 +1$", late.output, re.MULTILINE)
+    assert STATION in late.output
+
+
 def test_the_quarantine_is_for_officers() -> None:
-    for name in ("list", "replay"):
-        assert cli.quarantine.commands[name].audience is Audience.OFFICER  # type: ignore[attr-defined]  # set by @audience
+    for command in (*cli.quarantine.commands.values(), *cli.sources.commands.values()):
+        assert command.audience is Audience.OFFICER  # type: ignore[attr-defined]  # set by @audience
 
 
 @pytest.mark.parametrize(
