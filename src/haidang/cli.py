@@ -21,9 +21,11 @@ from haidang.infra.consumers import (
     consumer_states,
     dead_events,
     discard_event,
+    forget_consumer,
     hold_consumer,
     replay_event,
     resume_consumer,
+    rewind_consumer,
     skip_event,
 )
 from haidang.infra.database import Connection
@@ -76,6 +78,10 @@ _EXIT_UNAVAILABLE = 75  # EX_TEMPFAIL: whoever supervises us may try again
 
 class MustNotBeEmpty(Invalid):
     """{name} must not be empty."""
+
+
+class MustBeConfirmed(Invalid):
+    """This cannot be undone; add --yes to do it."""
 
 
 class PackKeepsNotItsPromises(Invalid):
@@ -630,6 +636,43 @@ def events_skip(consumer: str, why: str) -> None:
 
 
 @audience(Audience.ADMINISTRATOR)
+@events.command("rewind", help=_("Have a held CONSUMER handle again every event after POSITION."))
+@click.argument("consumer")
+@click.argument("position", type=click.IntRange(min=0))
+@click.option("--yes", is_flag=True, cls=SpokenOption, help=_("Do it; it cannot be undone."))
+def events_rewind(consumer: str, position: int, *, yes: bool) -> None:
+    """Rewind a consumer."""
+    _confirmed(yes=yes)
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            await rewind_consumer(operator(), connection, consumer, position=position)
+
+    asyncio.run(run())
+    say(
+        _("{consumer} stands at {position}; let it go on when you are ready."),
+        consumer=consumer,
+        position=position,
+    )
+
+
+@audience(Audience.ADMINISTRATOR)
+@events.command("forget", help=_("Forget where CONSUMER stands, which no program runs any more."))
+@click.argument("consumer")
+@click.option("--yes", is_flag=True, cls=SpokenOption, help=_("Do it; it cannot be undone."))
+def events_forget(consumer: str, *, yes: bool) -> None:
+    """Forget a consumer."""
+    _confirmed(yes=yes)
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            await forget_consumer(operator(), connection, consumer)
+
+    asyncio.run(run())
+    say(_("{consumer} is forgotten."), consumer=consumer)
+
+
+@audience(Audience.ADMINISTRATOR)
 @events.command("dead", help=_("List the events that consumers were passed over."))
 def events_dead() -> None:
     """One line a skipped event, newest first."""
@@ -974,6 +1017,11 @@ def pack_check(pack_ids: tuple[str, ...]) -> None:
     if findings:
         raise PackKeepsNotItsPromises(count=len(findings))
     say(_("Checked, nothing to mend: {names}."), names=", ".join(pack.pack_id for pack in checked))
+
+
+def _confirmed(*, yes: bool) -> None:
+    if not yes:
+        raise MustBeConfirmed
 
 
 def _given(text: str) -> str:

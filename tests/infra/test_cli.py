@@ -1,15 +1,18 @@
 """The command line: every command declares its audience, speaks Vietnamese first, fails in one sentence."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
 
+import asyncpg
 import click
 import pytest
 from click.testing import CliRunner
 from tests.infra.processes import finished
 
-from haidang.cli import commands_page, haidang, walk_commands
+from haidang.cli import MustBeConfirmed, commands_page, haidang, walk_commands
+from haidang.infra.consumers import ConsumerUnknown
 from haidang.infra.tokens import TokenUnknown
 from haidang.infra.translations import Translations
 from haidang.kernel.actors import Audience
@@ -108,6 +111,42 @@ def test_lists_have_titles_and_columns(dsn: str) -> None:
     assert '"Gia Lai"  null' in ask("province", "history")
     for words in (("events", "status"), ("events", "dead"), ("jobs", "status"), ("jobs", "dead")):
         assert ask(*words)
+
+
+def test_a_consumer_is_rewound_and_forgotten_only_when_that_is_confirmed(dsn: str) -> None:
+    own = {"DATABASE_URL": dsn, "HAIDANG_DEFAULT_LOCALE": "en"}
+
+    def ask(*words: str) -> str:
+        answered = CliRunner().invoke(haidang, ["events", *words], env=own, catch_exceptions=False)
+        assert answered.exit_code == 0, answered.output
+        return answered.output
+
+    async def consumers(*statements: str) -> list[tuple[str, int]]:
+        connection = await asyncpg.connect(dsn)
+        for statement in statements:
+            await connection.execute(statement)
+        found = await connection.fetch("SELECT consumer, position FROM infra.event_consumer")
+        await connection.close()
+        return [(row["consumer"], row["position"]) for row in found]
+
+    ask("status")
+    asyncio.run(
+        consumers(
+            """INSERT INTO infra.event_consumer (consumer, listens_to, position, advanced_at)
+               VALUES ('test.old', '{}', 0, now())"""
+        )
+    )
+    ask("hold", "test.old", "--why", "a test")
+    with pytest.raises(MustBeConfirmed):
+        ask("rewind", "test.old", "0")
+    assert "stands at 0" in ask("rewind", "test.old", "0", "--yes")
+    with pytest.raises(MustBeConfirmed):
+        ask("forget", "test.old")
+    assert asyncio.run(consumers()) == [("test.old", 0)]
+    assert "test.old" in ask("forget", "test.old", "--yes")
+    assert asyncio.run(consumers()) == []
+    with pytest.raises(ConsumerUnknown):
+        ask("forget", "test.old", "--yes")
 
 
 def test_the_reference_page_is_what_the_code_says() -> None:
