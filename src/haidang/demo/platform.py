@@ -59,7 +59,7 @@ class Platform:
     def reached(self, stations: Sequence[Station]) -> dict[str, Instant]:
         """The moment of the latest reading that the platform has of each station, by slug."""
         ids = ",".join(station.entity_id for station in stations)
-        query = urllib.parse.urlencode({"id": ids, "limit": str(len(stations))})
+        query = urllib.parse.urlencode({"type": AIR_QUALITY_OBSERVED, "id": ids, "limit": str(len(stations))})
         entities = self._call("GET", f"/ngsi-ld/v1/entities?{query}") or []
         moments = {entity["id"]: latest_moment(entity) for entity in entities}
         return {
