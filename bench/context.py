@@ -66,7 +66,7 @@ async def seed(dsn: str, entities: int) -> str:
         async with transaction(pool) as connection:
             await apply_commands(connection, part("bench"), commands, now=now)
     async with transaction(pool) as connection:
-        token = await issue_token(connection, part("bench"), "bench", now=now, lasts=None)
+        token = await issue_token(part("bench"), connection, "bench", now=now, lasts=None)
     await pool.close()
     return token
 

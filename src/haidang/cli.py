@@ -422,7 +422,7 @@ def token_issue(name: str, days: int | None) -> None:
     async def run() -> str:
         async with _transaction() as connection:
             lasts = timedelta(days=days) if days else None
-            return await issue_token(connection, operator(), name, now=_CLOCK.now(), lasts=lasts)
+            return await issue_token(operator(), connection, name, now=_CLOCK.now(), lasts=lasts)
 
     click.echo(asyncio.run(run()))
 
@@ -435,7 +435,7 @@ def token_list() -> None:
     async def run() -> None:
         now = _CLOCK.now()
         async with _transaction() as connection:
-            tokens = await list_tokens(connection, operator())
+            tokens = await list_tokens(operator(), connection)
         say_table(
             [_("Id"), _("Name"), _("Made"), _("Expires"), _("State")],
             [
@@ -461,7 +461,7 @@ def token_revoke(token_id: str) -> None:
 
     async def run() -> None:
         async with _transaction() as connection:
-            await revoke_token(connection, operator(), token_id, now=_CLOCK.now())
+            await revoke_token(operator(), connection, token_id, now=_CLOCK.now())
 
     asyncio.run(run())
     say(_("Token {token_id} is ended."), token_id=token_id)

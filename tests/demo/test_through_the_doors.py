@@ -54,7 +54,7 @@ async def platform(pool: Pool, broker: RealBroker) -> AsyncIterator[tuple[str, s
         uvicorn.Config(application, port=port, lifespan="off", log_level="warning", ws="none")
     )
     async with transaction(pool) as connection:
-        token = await issue_token(connection, part("test"), "demo", now=CLOCK.now(), lasts=timedelta(hours=1))
+        token = await issue_token(part("test"), connection, "demo", now=CLOCK.now(), lasts=timedelta(hours=1))
     intake = MqttIntake(pool, CLOCK, declared_sources([PACK]), broker.address)
     parts = [
         asyncio.create_task(server.serve()),

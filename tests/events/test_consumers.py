@@ -16,6 +16,7 @@ from haidang.infra.consumers import (
     ConsumerState,
     ConsumerUnknown,
     DeadEventUnknown,
+    EventsAreForAdministrators,
     NothingToSkip,
     PositionUnknown,
     _Step,
@@ -32,14 +33,15 @@ from haidang.infra.consumers import (
 from haidang.infra.database import Connection, DatabaseUnavailable, Pool, transaction
 from haidang.infra.events import Envelope, Sequencer, assign_positions, events_after, prune_log, publish
 from haidang.infra.events import queries as log_queries
-from haidang.kernel.actors import Audience, machine
+from haidang.kernel.actors import Actor, Audience, anonymous, machine, part
 from haidang.kernel.errors import Invalid
 from haidang.kernel.instants import SetClock, SystemClock
 from tests.events.facts import PumpCounted, PumpStopped
 from tests.events.helpers import holds, running, tell, until
 
-OFFICER = machine("officer")
-OTHER_PROVINCE = machine("officer", tenant="elsewhere")
+OFFICER = part("officer")
+NOW = SystemClock().now()
+OTHER_PROVINCE = part("officer", tenant="elsewhere")
 
 
 class PumpUnheardOf(Invalid):
@@ -336,6 +338,26 @@ async def test_verbs_refuse_a_consumer_nobody_knows(connection: Connection, cloc
     for verb in verbs:
         with pytest.raises(ConsumerUnknown):
             await verb()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda actor, connection: hold_consumer(actor, connection, "x", reason="x", now=NOW),
+        lambda actor, connection: resume_consumer(actor, connection, "x"),
+        lambda actor, connection: skip_event(actor, connection, "x", why="x", now=NOW),
+        lambda actor, connection: rewind_consumer(actor, connection, "x", position=0),
+        lambda actor, connection: forget_consumer(actor, connection, "x"),
+        lambda actor, connection: replay_event(actor, connection, 1, now=NOW),
+        lambda actor, connection: discard_event(actor, connection, 1),
+    ],
+)
+async def test_only_an_administrator_acts_on_consumers_and_events(
+    connection: Connection, act: Callable[[Actor, Connection], Awaitable[object]]
+) -> None:
+    for actor in (anonymous(), machine("gateway")):
+        with pytest.raises(EventsAreForAdministrators):
+            await act(actor, connection)
 
 
 async def test_two_consumers_of_one_name_are_refused(pool: Pool, clock: SetClock) -> None:

@@ -178,7 +178,7 @@ async def rows_of(connection: Connection) -> dict[str, str]:
 async def test_a_backup_restores_into_an_empty_server_to_the_last_row(
     full: Connection, empty: Connection, tmp_path: Path
 ) -> None:
-    token = await issue_token(full, ME, "station", now=NOW, lasts=None)
+    token = await issue_token(ME, full, "station", now=NOW, lasts=None)
     made = await backed_up(full, tmp_path / "b.zip")
     assert made.rows > 25_000
     restored = await restore_backup(ME, empty, tmp_path / "b.zip", migrations=migrations_with_room())

@@ -30,6 +30,7 @@ from haidang.infra.jobs import (
     Job,
     JobRun,
     JobRunner,
+    JobsAreForAdministrators,
     JobsShareAName,
     SameJobWaits,
     TimetableUnreadable,
@@ -41,13 +42,13 @@ from haidang.infra.jobs import (
     prune_job_log,
     replay_job,
 )
-from haidang.kernel.actors import Audience, machine
+from haidang.kernel.actors import Audience, anonymous, machine, part
 from haidang.kernel.errors import Conflict
 from haidang.kernel.instants import SetClock, SystemClock
 from tests.events.facts import PumpStopped
 
-CLERK = machine("clerk")
-OTHER_PROVINCE = machine("clerk", tenant="elsewhere")
+CLERK = part("clerk")
+OTHER_PROVINCE = part("clerk", tenant="elsewhere")
 
 
 class Letter(msgspec.Struct):
@@ -492,3 +493,11 @@ async def _holds(pool: Pool, sql: str) -> bool:
 
 async def _dead(pool: Pool, count: int) -> bool:
     return len(await dead_of(pool)) == count
+
+
+async def test_only_an_administrator_replays_and_discards_jobs(connection: Connection) -> None:
+    for actor in (anonymous(), machine("gateway")):
+        with pytest.raises(JobsAreForAdministrators):
+            await replay_job(actor, connection, 1)
+        with pytest.raises(JobsAreForAdministrators):
+            await discard_job(actor, connection, 1)

@@ -152,7 +152,7 @@ async def test_an_event_stream_may_last(house: House) -> None:
 async def test_a_token_says_who_asks_and_a_wrong_one_is_refused(web: Client, house: House) -> None:
     now = house.clock.now()
     async with house.pool.acquire() as connection:
-        token = await issue_token(connection, part("test"), "gateway", now=now, lasts=timedelta(hours=1))
+        token = await issue_token(part("test"), connection, "gateway", now=now, lasts=timedelta(hours=1))
     known = await web.get("/ngsi-ld/v1/entities", ("authorization", f"Bearer {token}"))
     assert known.json["actor"] == "urn:haidang:machine:gateway"
     nobody = await web.get("/ngsi-ld/v1/entities")
@@ -175,11 +175,11 @@ async def test_credentials_of_another_kind_are_a_proxys_and_not_ours(web: Client
 async def test_a_revoked_token_ends_within_seconds(house: House) -> None:
     admin, now = part("test"), house.clock.now()
     async with house.pool.acquire() as connection:
-        token = await issue_token(connection, admin, "gateway", now=now, lasts=None)
+        token = await issue_token(admin, connection, "gateway", now=now, lasts=None)
         patient, strict = Bearers(house), Bearers(house, remembered_s=0.0)
         for bearers in (patient, strict):
             assert (await bearers.actor_of(f"Bearer {token}")).belongs_to(Audience.MACHINE)
-        await revoke_tokens_labelled(connection, admin, "gateway", now=now)
+        await revoke_tokens_labelled(admin, connection, "gateway", now=now)
     assert (await patient.actor_of(f"Bearer {token}")).belongs_to(Audience.MACHINE)
     with pytest.raises(TokenRefused):
         await strict.actor_of(f"Bearer {token}")
@@ -196,7 +196,7 @@ async def test_a_trace_is_continued_and_told(web: Client) -> None:
 async def test_figures_are_for_machines_with_a_token(house: House, web: Client) -> None:
     """Not for whoever asks from this machine: a proxy asks from here for all the world."""
     async with house.pool.acquire() as connection:
-        token = await issue_token(connection, part("test"), "m", now=house.clock.now(), lasts=None)
+        token = await issue_token(part("test"), connection, "m", now=house.clock.now(), lasts=None)
     await web.page("/khong-khi")
     await web.page("/khong-khi/tram/khong-co")
     assert (await web.get("/metrics")).status == 404

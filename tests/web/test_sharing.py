@@ -78,7 +78,7 @@ async def test_who_hangs_up_does_not_take_the_page_from_the_others(clock: SetClo
 async def test_visitors_share_a_page_and_who_is_known_has_their_own(house: House, clock: SetClock) -> None:
     web = Client(build_application(house))
     async with house.pool.acquire() as connection:
-        token = await issue_token(connection, part("test"), "m", now=clock.now(), lasts=None)
+        token = await issue_token(part("test"), connection, "m", now=clock.now(), lasts=None)
     assert "61 Trung bình" not in (await web.page("/khong-khi")).text
     await write_stations(house.pool, FIVE[:1], clock.now())
     assert "61 Trung bình" not in (await web.page("/khong-khi")).text

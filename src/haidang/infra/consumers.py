@@ -29,7 +29,7 @@ from haidang.infra.failures import a_retry_helps, reason_of
 from haidang.infra.queries import load_queries
 from haidang.infra.telemetry import logger
 from haidang.kernel.actors import Actor, Audience, part
-from haidang.kernel.errors import Conflict, NotFound
+from haidang.kernel.errors import Conflict, Denied, NotFound
 from haidang.kernel.events import Event
 from haidang.kernel.instants import Clock, Instant
 
@@ -71,6 +71,10 @@ class PositionUnknown(NotFound):
 
 class DeadEventUnknown(NotFound):
     """There is no skipped event number {dead_letter_id}."""
+
+
+class EventsAreForAdministrators(Denied):
+    """Only an administrator may hold, move or forget consumers, and skip, replay or discard events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -442,6 +446,7 @@ async def hold_consumer(
     actor: Actor, connection: Connection, consumer: str, *, reason: str, now: Instant
 ) -> None:
     """Stop a consumer before its next event; the others go on."""
+    _require_administrator(actor)
     await _locked(connection, consumer)
     held = await queries.hold_consumer(
         connection, consumer=consumer, held_at=now, held_by=actor.actor_id, held_reason=reason
@@ -453,6 +458,7 @@ async def hold_consumer(
 
 async def resume_consumer(actor: Actor, connection: Connection, consumer: str) -> None:
     """Let a held or waiting consumer try again now, at the event where it stands."""
+    _require_administrator(actor)
     await _locked(connection, consumer)
     if await queries.resume_consumer(connection, consumer=consumer) is None:
         raise ConsumerNotHeld(consumer=consumer)
@@ -465,6 +471,7 @@ async def skip_event(actor: Actor, connection: Connection, consumer: str, *, why
 
     The event becomes a dead letter, whole, with who skipped it and why; returns its position.
     """
+    _require_administrator(actor)
     cursor = await _locked(connection, consumer)
     if not cursor.held:
         raise ConsumerNotHeld(consumer=consumer)
@@ -491,6 +498,7 @@ async def rewind_consumer(actor: Actor, connection: Connection, consumer: str, *
 
     Its effects on the database happen again too: only for handlers whose work can be redone.
     """
+    _require_administrator(actor)
     if not (await _locked(connection, consumer)).held:
         raise ConsumerNotHeld(consumer=consumer)
     if await queries.rewind_consumer(connection, consumer=consumer, position=position) is None:
@@ -500,6 +508,7 @@ async def rewind_consumer(actor: Actor, connection: Connection, consumer: str, *
 
 async def forget_consumer(actor: Actor, connection: Connection, consumer: str) -> None:
     """Delete the cursor of a consumer that no program runs any more, so that pruning goes on."""
+    _require_administrator(actor)
     if await queries.forget_consumer(connection, consumer=consumer) is None:
         raise ConsumerUnknown(consumer=consumer)
     log.info("consumer-forgotten", consumer=consumer, by=actor.actor_id)
@@ -543,6 +552,7 @@ async def replay_event(actor: Actor, connection: Connection, dead_letter_id: int
 
     It happens in the worker, in a transaction of its own; failing again, it stays a dead letter.
     """
+    _require_administrator(actor)
     consumer: str | None = await queries.want_replay(
         connection,
         dead_letter_id=dead_letter_id,
@@ -559,12 +569,18 @@ async def replay_event(actor: Actor, connection: Connection, dead_letter_id: int
 
 async def discard_event(actor: Actor, connection: Connection, dead_letter_id: int) -> None:
     """Delete a skipped event for good."""
+    _require_administrator(actor)
     consumer = await queries.discard_dead_event(
         connection, dead_letter_id=dead_letter_id, tenant=actor.tenant
     )
     if consumer is None:
         raise DeadEventUnknown(dead_letter_id=dead_letter_id)
     log.info("dead-event-discarded", consumer=consumer, dead_letter_id=dead_letter_id, by=actor.actor_id)
+
+
+def _require_administrator(actor: Actor) -> None:
+    if not actor.belongs_to(Audience.ADMINISTRATOR):
+        raise EventsAreForAdministrators
 
 
 @dataclass(frozen=True, slots=True)

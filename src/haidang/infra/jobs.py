@@ -39,7 +39,7 @@ from haidang.infra.failures import a_retry_helps, reason_of
 from haidang.infra.queries import load_queries
 from haidang.infra.telemetry import current_trace_id, logger
 from haidang.kernel.actors import DEFAULT_TENANT, Actor, Audience, part
-from haidang.kernel.errors import Conflict, HaidangError, Invalid, NotFound
+from haidang.kernel.errors import Conflict, Denied, HaidangError, Invalid, NotFound
 from haidang.kernel.instants import VIETNAM, Clock, Instant
 
 log = logger("infra")
@@ -81,6 +81,10 @@ class TimetableUnreadable(Invalid):
 
 class DeadJobUnknown(NotFound):
     """There is no dead job number {job_id}."""
+
+
+class JobsAreForAdministrators(Denied):
+    """Only an administrator may replay or discard jobs that were given up."""
 
 
 class SameJobWaits(Conflict):
@@ -554,6 +558,7 @@ async def dead_jobs(actor: Actor, connection: Connection, *, most: int = 1000) -
 
 async def replay_job(actor: Actor, connection: Connection, job_id: int) -> str:
     """Queue a dead job again with all its attempts; returns its name."""
+    _require_administrator(actor)
     try:
         async with connection.transaction():
             name: str | None = await queries.requeue_dead_job(connection, job_id=job_id, tenant=actor.tenant)
@@ -568,11 +573,17 @@ async def replay_job(actor: Actor, connection: Connection, job_id: int) -> str:
 
 async def discard_job(actor: Actor, connection: Connection, job_id: int) -> str:
     """Delete a dead job for good; returns its name."""
+    _require_administrator(actor)
     name: str | None = await queries.discard_dead_job(connection, job_id=job_id, tenant=actor.tenant)
     if name is None:
         raise DeadJobUnknown(job_id=job_id)
     log.info("job-discarded", job=name, job_id=job_id, by=actor.actor_id)
     return name
+
+
+def _require_administrator(actor: Actor) -> None:
+    if not actor.belongs_to(Audience.ADMINISTRATOR):
+        raise JobsAreForAdministrators
 
 
 @dataclass(frozen=True, slots=True)

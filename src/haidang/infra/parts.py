@@ -254,14 +254,14 @@ class Supervisor:
     async def _show_operator_token(self, connection: Connection) -> None:
         """Make and show the first token once: shown before it is committed, so that none is lost."""
         async with connection.transaction():
-            known = await list_tokens(connection, self._actor)
+            known = await list_tokens(self._actor, connection)
             if any(token.label == OPERATOR_LABEL for token in known):
                 self._progress.say(
                     _("The write token was shown at the first start. Make another: haidang token issue NAME")
                 )
                 return
             token = await issue_token(
-                connection, self._actor, OPERATOR_LABEL, now=self._clock.now(), lasts=None
+                self._actor, connection, OPERATOR_LABEL, now=self._clock.now(), lasts=None
             )
             self._progress.say(_("Write token, shown only this once; keep it safe:"))
             self._progress.show(f"  {token}")
@@ -290,9 +290,9 @@ class Supervisor:
     async def _renew_demo_token(self) -> None:
         async with connected(self._dsn) as connection, connection.transaction():
             now = self._clock.now()
-            await revoke_tokens_labelled(connection, self._actor, DEMO_LABEL, now=now)
+            await revoke_tokens_labelled(self._actor, connection, DEMO_LABEL, now=now)
             self._demo_token = await issue_token(
-                connection, self._actor, DEMO_LABEL, now=now, lasts=_DEMO_TOKEN_LASTS
+                self._actor, connection, DEMO_LABEL, now=now, lasts=_DEMO_TOKEN_LASTS
             )
 
     def _bare_environment(self) -> dict[str, str]:

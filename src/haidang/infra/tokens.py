@@ -54,7 +54,7 @@ def hash_of_token(token: str) -> bytes:
 
 
 async def issue_token(
-    connection: Connection, actor: Actor, label: str, *, now: Instant, lasts: timedelta | None
+    actor: Actor, connection: Connection, label: str, *, now: Instant, lasts: timedelta | None
 ) -> str:
     """Make a token that acts as `machine(label)` in the actor's tenant; it is never shown again."""
     _require_administrator(actor)
@@ -89,7 +89,7 @@ async def actor_of_token(connection: Connection, token: str, *, now: Instant) ->
     return Actor(row["actor_id"], frozenset({Audience.PUBLIC, Audience.MACHINE}), row["tenant"])
 
 
-async def list_tokens(connection: Connection, actor: Actor) -> list[AccessToken]:
+async def list_tokens(actor: Actor, connection: Connection) -> list[AccessToken]:
     """Every token of the tenant, oldest first, revoked and expired ones too."""
     _require_administrator(actor)
     return [
@@ -105,7 +105,7 @@ async def list_tokens(connection: Connection, actor: Actor) -> list[AccessToken]
     ]
 
 
-async def revoke_token(connection: Connection, actor: Actor, token_id: str, *, now: Instant) -> None:
+async def revoke_token(actor: Actor, connection: Connection, token_id: str, *, now: Instant) -> None:
     """End a token by the id that `list_tokens` shows; raises TokenUnknown."""
     _require_administrator(actor)
     revoked = await _queries.revoke_token(connection, tenant=actor.tenant, token_id=token_id, now=now)
@@ -113,7 +113,7 @@ async def revoke_token(connection: Connection, actor: Actor, token_id: str, *, n
         raise TokenUnknown(token_id=token_id)
 
 
-async def revoke_tokens_labelled(connection: Connection, actor: Actor, label: str, *, now: Instant) -> None:
+async def revoke_tokens_labelled(actor: Actor, connection: Connection, label: str, *, now: Instant) -> None:
     """End every living token of that label, before one that replaces them is issued."""
     _require_administrator(actor)
     await _queries.revoke_tokens_labelled(connection, tenant=actor.tenant, label=label, now=now)
