@@ -113,8 +113,11 @@ def _translations() -> Translations:
 
 
 def _locale() -> str:
-    wanted = os.environ.get("HAIDANG_DEFAULT_LOCALE", LOCALES[0])
-    return wanted if wanted in LOCALES else LOCALES[0]
+    try:
+        return _settings().default_locale
+    except HaidangError:  # Also said in some language: the environment's.
+        wanted = os.environ.get("HAIDANG_DEFAULT_LOCALE", LOCALES[0])
+        return wanted if wanted in LOCALES else LOCALES[0]
 
 
 def translate(msgid: str, **fields: object) -> str:

@@ -61,6 +61,20 @@ def test_help_speaks_the_chosen_language(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "Run the whole platform" in CliRunner().invoke(haidang, ["--help"]).output
 
 
+def test_the_language_is_a_setting_like_any_other(tmp_path: Path) -> None:
+    file = tmp_path / "haidang.toml"
+    file.write_text('default_locale = "en"\n')
+    assert "Run the whole platform" in run("--help", config=str(file))[1]
+    assert "Chạy cả nền tảng" in run("--help", config=str(file), default_locale="vi")[1]
+    file.write_text('default_locale = "en"\nport = \n')
+    status, said = run("settings", config=str(file))
+    assert (status, said.count("\n")) == (2, 1)
+    assert "Traceback" not in said
+    assert str(file) in said
+    status, said = run("settings", config=str(file), default_locale="en")
+    assert "cannot be read" in said
+
+
 def test_trouble_is_one_sentence_and_an_exit_status() -> None:
     status, said = run("up", host="0.0.0.0", default_locale="vi")  # noqa: S104  (must be refused)
     assert status == 1

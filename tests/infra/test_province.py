@@ -56,7 +56,6 @@ async def test_a_list_is_read_back_as_it_was_meant(connection: Connection, clock
         ("name", ""),
         ("name", 3),
         ("name", "x" * 121),
-        ("locale", "fr"),
         ("emblem", "https://elsewhere.example/emblem.svg"),
         ("emblem", '/a" onload="x'),
         ("emergency_numbers", [{"number": "<b>", "label": "x"}]),

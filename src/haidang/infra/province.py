@@ -31,7 +31,6 @@ class ProvinceSettingsAreForAdministrators(Denied):
 PROVINCE_LABELS = {
     "name": "Name of the province, as its people write it.",
     "emblem": "Path of the emblem on this site, shown beside the mark; empty for none.",
-    "locale": "Language of pages for a visitor who chose none.",
     "emergency_numbers": "Numbers to dial in need, as a list.",
     "contact": "How to reach who runs this site: an address or a telephone.",
 }
@@ -53,7 +52,6 @@ class ProvinceSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=120)] = "Hải Đăng"
     emblem: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._/-]*)?$", max_length=200)] = ""
-    locale: Annotated[str, Meta(pattern=r"^(vi|en)$")] = "vi"
     emergency_numbers: Annotated[tuple[EmergencyNumber, ...], Meta(max_length=10)] = tuple(
         EmergencyNumber(number, label) for number, label in EMERGENCY_LABELS.items()
     )

@@ -128,11 +128,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             description="What scans an uploaded file for malware: ClamAV's daemon as `clamd://host:3310` or "
             "`clamd:///run/clamav/clamd.ctl`, or a command given the file's path as the last argument "
-            "(exit status 0 clean, 1 infected). Without it files are not scanned."
+            "(exit status 0 clean, 1 infected). Without it files are not scanned. Used from the first "
+            "upload on; no page takes uploads yet."
         ),
     ] = None
     default_locale: Annotated[
-        Literal["vi", "en"], Meta(description="Language of the commands and of pages for new visitors.")
+        Literal["vi", "en"],
+        Meta(description="Language of the command line. A page has its language in its address."),
     ] = "vi"
     events_kept_days: Annotated[
         int,
