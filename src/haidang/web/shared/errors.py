@@ -32,7 +32,7 @@ class TokenNeeded(Denied):
 
 
 class RequestTookTooLong(Unavailable):
-    """The answer took longer than {seconds} seconds and was given up; what was to be written may have been."""
+    """The answer took over {seconds} seconds and was given up; what was to be written may have been."""
 
 
 class SomethingBroke(HaidangError):
