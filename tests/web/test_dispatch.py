@@ -233,6 +233,16 @@ async def test_a_page_that_is_not_for_you_does_not_exist(house: House, audience:
     assert "/khong-khi" not in (await client.page("/")).text.split("<main")[1]
 
 
+async def test_home_has_no_row_of_a_page_that_is_not_for_you(house: House) -> None:
+    pages = tuple(replace(page, audience=Audience.OFFICER) for page in PACK.pages)
+    open_home = (await Client(build_application(house)).page("/")).text
+    closed_home = (
+        await Client(build_application(replace(house, packs=(replace(PACK, pages=pages),)))).page("/")
+    ).text
+    assert 'data-figure="air"' in open_home
+    assert 'data-figure="air"' not in closed_home
+
+
 async def test_what_the_door_refuses_is_said_to_machines_in_the_standards_form(web: Client) -> None:
     huge = [("content-length", "99999999999")]
     reply = await web.ask("POST", "/ngsi-ld/v1/entities", headers=huge, chunks=())
