@@ -172,7 +172,7 @@ async def test_of_a_batch_what_is_right_is_kept_and_what_is_wrong_is_named(city:
 async def test_a_write_without_a_token_or_with_a_wrong_one_is_unauthorized(city: City, wire: Wire) -> None:
     for more in ((), ("Authorization: Bearer hd_wrong\r\n",), ("Authorization: \xff\xfe\r\n",)):
         answer = wire.create(lamp("stranger"), *more, known=False)
-        refused(answer, 401, "token-refused" if more else "token-needed")
+        refused(answer, 401, "token-refused" if "Bearer" in "".join(more) else "token-needed")
         assert answer.headers["www-authenticate"].startswith("Bearer")
     for method, path in (("PATCH", "/attrs"), ("DELETE", "")):
         answer = wire.ask(method, f"{_ENTITY}/urn:ngsi-ld:Lamp:stranger{path}", {"a": 1}, known=False)

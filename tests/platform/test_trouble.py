@@ -192,7 +192,9 @@ def _disk_of(place: Place, server: int, most_bytes: int) -> Any:
     """Let no file of the server grow beyond so many bytes, as if the disk were full."""
 
     def limit(most: int | None) -> None:
-        family = {server} | descendants(server)
+        # The server first: a process that it starts meanwhile has the new limit already.
+        limit_file_size([server], most)
+        family = descendants(server)
         limit_file_size([pid for pid in family if "logger" not in " ".join(words_of(pid))], most)
 
     assert place.data.exists()
