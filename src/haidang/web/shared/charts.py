@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 360, 190
 """In the SVG's own units: on a telephone of 390 pixels one unit is about one pixel."""
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 36, 66, 8, 22
-_STRIP = 5
+_STRIP, _GAP = 3, 6  # the strip of colours is a scale and stands apart from the bars
 _LEAST_WORD_ROOM = 10  # a band lower than a line of text goes without its word
 _BAR_SHARE = 0.76
 _LEAST_BAR = 1.5  # a value near zero is there, and is seen
@@ -51,10 +51,10 @@ def bar_chart(
         most = min(band.most, top)
         upper, lower = floor - height_of(most), floor - height_of(below)
         parts.append(
-            f'<rect class="band" x="{_LEFT - _STRIP}" y="{_n(upper)}" width="{_STRIP}" '
+            f'<rect class="band" x="{_LEFT - _GAP - _STRIP}" y="{_n(upper)}" width="{_STRIP}" '
             f'height="{_n(lower - upper)}" fill="{escape(band.colour)}"/>'
             f'<path class="threshold" d="M{_LEFT} {_n(upper)}H{WIDTH - _RIGHT}"/>'
-            f'<text x="{_LEFT - _STRIP - 4}" y="{_n(upper + 4)}" text-anchor="end">{_n(most)}</text>'
+            f'<text x="{_LEFT - _GAP - _STRIP - 3}" y="{_n(upper + 4)}" text-anchor="end">{_n(most)}</text>'
         )
         if lower - upper >= _LEAST_WORD_ROOM:
             middle = (upper + lower) / 2
