@@ -21,7 +21,8 @@ PLAN: tuple[tuple[str, list[str], list[str]], ...] = (
     ("uv.txt", ["--group", "lock"], []),
     ("run.txt", ["pyproject.toml"], []),
     ("build.txt", ["--group", "build"], ["run.txt"]),
-    ("dev.txt", ["--group", "dev", "pyproject.toml"], ["run.txt", "build.txt"]),
+    ("basemap.txt", ["--extra", "basemap", "pyproject.toml"], ["run.txt"]),
+    ("dev.txt", ["--group", "dev", "--extra", "basemap", "pyproject.toml"], ["run.txt", "build.txt"]),
 )
 
 
@@ -54,6 +55,8 @@ def wanted(sources: list[str]) -> list[Requirement]:
     lines: list[str] = []
     if "pyproject.toml" in sources:
         lines += project["project"]["dependencies"]
+    if "--extra" in sources:
+        lines += project["project"]["optional-dependencies"][sources[sources.index("--extra") + 1]]
     if "--group" in sources:
         group = project["dependency-groups"][sources[sources.index("--group") + 1]]
         lines += [line for line in group if isinstance(line, str)]
