@@ -406,9 +406,9 @@ def test_o3_over_8_hours_above_400_leaves_the_hourly_index() -> None:
 
 
 def test_a_running_mean_needs_six_of_its_eight_hours() -> None:
-    assert aqi.running_means([8.0] * 6 + [None] * 2) == [8.0]
-    assert aqi.running_means([8.0] * 5 + [None] * 3) == [None]
-    assert len(aqi.running_means([1.0] * 31)) == 24
+    assert aqi.running_means([8.0] * 6 + [None] * 2, 0.75) == [8.0]
+    assert aqi.running_means([8.0] * 5 + [None] * 3, 0.75) == [None]
+    assert len(aqi.running_means([1.0] * 31, 0.75)) == 24
 
 
 def test_a_greatest_hour_is_not_hidden_by_missing_ones() -> None:

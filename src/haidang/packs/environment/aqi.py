@@ -16,10 +16,8 @@ from typing import Any
 
 from haidang.kernel.errors import Invalid
 from haidang.kernel.instants import VIETNAM, Instant
+from haidang.packs.environment.completeness import required_share
 from haidang.sdk.model import DerivedValue, Observation, Quality, Window
-
-REQUIRED_SHARE = 0.75
-"""OUR CHOICE: the share of an hour's minutes, of 8 hours and of a day's 24 that a mean needs."""
 
 NOWCAST_HOURS = 12
 RUNNING_HOURS = 8
@@ -382,7 +380,7 @@ def hourly_means(
     (the attribute `averagingPeriod`, oldest first) says at t; where that is unknown, for those since
     the observation before it. It never speaks for seconds before its hour or before the observation
     before it. Only valid, finite, not negative numbers count, and an hour has a mean when they speak
-    for REQUIRED_SHARE of its seconds.
+    for the share of its seconds that `completeness.toml` asks (OUR CHOICE).
     """
     last = end.timestamp()
     start = last - hours * _HOUR_SECONDS
@@ -410,7 +408,7 @@ def hourly_means(
         ):
             totals[hour] += number * (at - since)
             covered[hour] += at - since
-    needed = REQUIRED_SHARE * _HOUR_SECONDS - 1e-6
+    needed = required_share(day_of(end)) * _HOUR_SECONDS - 1e-6
     return [
         total / seconds if seconds >= needed else None for total, seconds in zip(totals, covered, strict=True)
     ]
@@ -437,18 +435,20 @@ def _seconds(period: Observation) -> float:
     return seconds
 
 
-def running_means(means: Sequence[float | None], hours: int = RUNNING_HOURS) -> list[float | None]:
+def running_means(
+    means: Sequence[float | None], share: float, hours: int = RUNNING_HOURS
+) -> list[float | None]:
     """The mean of the last `hours` values at each position that has so many behind it, oldest first.
 
-    Each needs REQUIRED_SHARE of its hours.
+    Each needs that share of its hours.
     """
-    return [mean_of(means[end - hours : end]) for end in range(hours, len(means) + 1)]
+    return [mean_of(means[end - hours : end], share) for end in range(hours, len(means) + 1)]
 
 
-def mean_of(means: Sequence[float | None]) -> float | None:
-    """The mean of hourly means, when REQUIRED_SHARE of them are there."""
+def mean_of(means: Sequence[float | None], share: float) -> float | None:
+    """The mean of hourly means, when that share of them is there."""
     present = [mean for mean in means if mean is not None]
-    if not present or len(present) < REQUIRED_SHARE * len(means):
+    if not present or len(present) < share * len(means):
         return None
     return sum(present) / len(present)
 
@@ -476,7 +476,7 @@ def daily_index(window: Window, day: date) -> DailyIndex:
     into the day before); an 8-hour mean above 400 has none. A greatest value is taken from the hours
     there are (OUR CHOICE: what was measured is not hidden because other hours are missing).
     """
-    end = end_of_day(day)
+    end, share = end_of_day(day), required_share(day)
     periods = _changes(window.get(PERIOD, ()))
     found: list[SubIndex | None] = []
     for pollutant in Pollutant:
@@ -484,12 +484,12 @@ def daily_index(window: Window, day: date) -> DailyIndex:
         if pollutant is Pollutant.O3:
             means = hourly_means(observations, end, DAY_HOURS + RUNNING_HOURS - 1, periods)
             over_hour = _sub_index(pollutant, Averaging.HOUR, _greatest(means[-DAY_HOURS:]))
-            over_eight = _sub_index(pollutant, Averaging.EIGHT_HOURS, _greatest(running_means(means)))
+            over_eight = _sub_index(pollutant, Averaging.EIGHT_HOURS, _greatest(running_means(means, share)))
             found.append(max((over_eight, over_hour), key=lambda one: -1.0 if one is None else one.exact))
             continue
         means = hourly_means(observations, end, DAY_HOURS, periods)
         if pollutant in _PARTICLES:
-            found.append(_sub_index(pollutant, Averaging.DAY, mean_of(means)))
+            found.append(_sub_index(pollutant, Averaging.DAY, mean_of(means, share)))
         else:
             found.append(_sub_index(pollutant, Averaging.HOUR, _greatest(means)))
     return DailyIndex(end, tuple(one for one in found if one is not None), day)

@@ -18,6 +18,7 @@ from haidang.kernel.errors import Invalid
 from haidang.kernel.instants import VIETNAM, Instant, parse_instant
 from haidang.packs.environment import aqi
 from haidang.packs.environment.air import AIR_QUALITY_OBSERVED
+from haidang.packs.environment.completeness import required_share
 from haidang.packs.environment.limits import LIMITS, limit_of
 from haidang.sdk.charts import Band, Bar
 from haidang.sdk.model import (
@@ -288,7 +289,7 @@ def show_station(request: PageRequest) -> Mapping[str, Any]:
     }
 
 
-def show_method(_request: PageRequest) -> Mapping[str, Any]:
+def show_method(request: PageRequest) -> Mapping[str, Any]:
     """The tables of the Decision and our own choices."""
     columns = [
         (_FORMULAS[pollutant.value], averaging.value, steps)
@@ -299,7 +300,7 @@ def show_method(_request: PageRequest) -> Mapping[str, Any]:
         "levels": aqi.LEVELS,
         "steps": aqi.INDEX_STEPS,
         "columns": columns,
-        "required_share": round(aqi.REQUIRED_SHARE * 100),
+        "required_share": round(required_share(aqi.day_of(request.now)) * 100),
         "nowcast_hours": aqi.NOWCAST_HOURS,
         "list_path": LIST_PATH,
     }
@@ -311,6 +312,7 @@ def compare(station: Station, window: Mapping[str, Sequence[Observation]], now: 
     Limits from memory are left out: a figure that may be wrong is not shown as law.
     """
     end = _last_hour(now)
+    share = required_share(aqi.day_of(end))
     today = now.astimezone(VIETNAM).date()
     found: list[Comparison] = []
     for parameter in station.parameters:
@@ -319,7 +321,9 @@ def compare(station: Station, window: Mapping[str, Sequence[Observation]], now: 
             if limit is None or not limit.verified:
                 continue
             means = aqi.hourly_means(window.get(parameter.name, ()), end, hours, window.get(aqi.PERIOD, ()))
-            found.append(Comparison(parameter, averaging, aqi.mean_of(means), limit))
+            found.append(
+                Comparison(parameter, averaging, aqi.mean_of(means, required_share(aqi.day_of(end))), limit)
+            )
     return found
 
 
