@@ -321,9 +321,7 @@ def compare(station: Station, window: Mapping[str, Sequence[Observation]], now: 
             if limit is None or not limit.verified:
                 continue
             means = aqi.hourly_means(window.get(parameter.name, ()), end, hours, window.get(aqi.PERIOD, ()))
-            found.append(
-                Comparison(parameter, averaging, aqi.mean_of(means, required_share(aqi.day_of(end))), limit)
-            )
+            found.append(Comparison(parameter, averaging, aqi.mean_of(means, share), limit))
     return found
 
 
