@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from haidang.context import upkeep as context_upkeep
 from haidang.context.derivations import derivation_consumers, derivation_jobs
+from haidang.context.facts import load_facts
 from haidang.context.jsonld import PATIENCE as CONTEXT_PATIENCE
 from haidang.context.jsonld import Contexts, fetching_with
 from haidang.context.service import prepare_days, register_entity_types
@@ -107,6 +108,7 @@ def run_work(settings: Settings) -> None:
         async with _pool(settings, "work") as pool, asyncio.TaskGroup() as tasks:
             async with transaction(pool) as connection:
                 await prepare_days(part("work"), connection, now=clock.now())
+                await load_facts(part("work"), connection, packs, now=clock.now())
             health = _health("work", clock, pool)
             health.need("consumers", consumers_going(pool), essential=False)
             tasks.create_task(health.watch(stop))

@@ -89,3 +89,7 @@ class PatternUnreadable(Invalid):
 
 class QueryTookTooLong(Invalid):
     """The question takes too long to answer: narrow it."""
+
+
+class FactsRefused(Invalid):
+    """The facts {facts_id} were not loaded: {entity_id}: {reason}."""

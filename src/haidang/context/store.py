@@ -670,3 +670,33 @@ async def restrict_types(connection: Connection, audiences: Mapping[str, str]) -
     await queries.restrict_types(
         connection, type_iris=sorted(audiences), audiences=[audiences[one] for one in sorted(audiences)]
     )
+
+
+@dataclass(frozen=True, slots=True)
+class FactsRelease:
+    """What was loaded of a set of facts: the checksum of its file and the entities it made."""
+
+    checksum: str
+    entity_ids: tuple[str, ...]
+
+
+async def hold_facts(connection: Connection, tenant: str, facts_id: str, *, now: Instant) -> FactsRelease:
+    """What was loaded of a set, locked until the transaction ends; nothing the first time."""
+    await queries.hold_facts(connection, tenant=tenant, facts_id=facts_id, now=now)
+    row = await queries.facts_release(connection, tenant=tenant, facts_id=facts_id)
+    return FactsRelease(row["checksum"], tuple(row["entity_ids"]))
+
+
+async def keep_facts(
+    connection: Connection,
+    tenant: str,
+    facts_id: str,
+    checksum: str,
+    entity_ids: Sequence[str],
+    *,
+    now: Instant,
+) -> None:
+    """Note which release is loaded."""
+    await queries.keep_facts_release(
+        connection, tenant=tenant, facts_id=facts_id, checksum=checksum, entity_ids=list(entity_ids), now=now
+    )

@@ -22,6 +22,7 @@ from jinja2 import TemplateSyntaxError
 from haidang.kernel.errors import HaidangError
 from haidang.kernel.ids import check_urn
 from haidang.kernel.units import convert, unit_of
+from haidang.sdk.facts import read_facts
 from haidang.sdk.hostile import hostile_payloads
 from haidang.sdk.loading import pack_folder
 from haidang.sdk.model import (
@@ -99,6 +100,7 @@ def check_packs(packs: Sequence[Pack]) -> list[Finding]:
         ("dataset", [one.dataset_id for pack in packs for one in pack.datasets]),
         ("indicator", [one.indicator_id for pack in packs for one in pack.indicators]),
         ("map layer", [one.layer_id for pack in packs for one in pack.map_layers]),
+        ("searchable", [one.searchable_id for pack in packs for one in pack.searchables]),
     ):
         findings += [
             Finding("unique", f"{what} {name}", f"declared {count} times")
@@ -133,6 +135,8 @@ def _ids(pack: Pack) -> Iterator[tuple[str, list[str]]]:
     yield "dataset", [one.dataset_id for one in pack.datasets]
     yield "indicator", [one.indicator_id for one in pack.indicators]
     yield "map layer", [one.layer_id for one in pack.map_layers]
+    yield "facts", [one.facts_id for one in pack.facts]
+    yield "searchable", [one.searchable_id for one in pack.searchables]
     yield "rule", [one.rule_id for one in pack.rules]
     yield "procedure", [one.procedure_id for one in pack.procedures]
     yield "case type", [one.case_type_id for one in pack.case_types]
@@ -169,10 +173,26 @@ def check_names(pack: Pack, folder: Path) -> Iterator[Finding]:
             yield _unknown(f"dataset {dataset.dataset_id}", "entity type", dataset.entity_type)
     for layer in pack.map_layers:
         yield from _resolve(f"map layer {layer.layer_id}", kinds, layer.entity_type, [layer.attribute])
+    for facts in pack.facts:
+        yield from _resolve(f"facts {facts.facts_id}", kinds, facts.entity_type, ())
+    for searchable in pack.searchables:
+        yield from _resolve(
+            f"searchable {searchable.searchable_id}", kinds, searchable.entity_type, ("name",)
+        )
     measured = {one.name for kind in pack.entity_types for one in kind.attributes}
     for limit in pack.limits:
         if limit.attribute not in measured:
             yield _unknown(f"limit {limit.norm}", "attribute", limit.attribute)
+
+
+def _check_names_of_things(pack: Pack, kinds: Mapping[str, EntityType]) -> Iterator[Finding]:
+    for layer in pack.map_layers:
+        yield from _resolve(f"map layer {layer.layer_id}", kinds, layer.entity_type, [layer.attribute])
+    for facts in pack.facts:
+        yield from _resolve(f"facts {facts.facts_id}", kinds, facts.entity_type, ())
+    for searchable in pack.searchables:
+        subject = f"searchable {searchable.searchable_id}"
+        yield from _resolve(subject, kinds, searchable.entity_type, ("name",))
 
 
 def _unknown(subject: str, what: str, name: str) -> Finding:
@@ -464,11 +484,25 @@ def check_pages(pack: Pack, folder: Path) -> Iterator[Finding]:
                     if page.csv is not None:
                         _drain(page.csv(request))
                 yield from (Finding("pages", subject, f"{what}: {fault}") for fault in caught)
+    yield from _check_bare_marks(pack)
     for path in template_files(folder):
         try:
             template_environment().parse(path.read_text("utf-8"))
         except (TemplateSyntaxError, UnicodeDecodeError) as trouble:
             yield Finding("pages", f"templates/{path.relative_to(folder / 'templates')}", str(trouble))
+
+
+def _check_bare_marks(pack: Pack) -> Iterator[Finding]:
+    """What marks an entity on a map and lists it in a search bears one of which nothing is known."""
+    for layer in pack.map_layers:
+        with _caught() as caught:
+            if layer.mark is not None:
+                layer.mark(_bare(layer.entity_type), _NOON, LANGUAGE)
+        yield from (Finding("pages", f"map layer {layer.layer_id}", fault) for fault in caught)
+    for searchable in pack.searchables:
+        with _caught() as caught:
+            searchable.hit(_bare(searchable.entity_type), LANGUAGE)
+        yield from (Finding("pages", f"searchable {searchable.searchable_id}", fault) for fault in caught)
 
 
 def _results(page: Page, entities: list[EntityView] | None) -> dict[str, Any]:
@@ -493,6 +527,41 @@ def _drain(table: CsvTable) -> None:
     for row in table.rows:
         if len(row) != len(table.header):
             raise ValueError(f"a row of {len(row)} cells under {len(table.header)} headings")
+
+
+# Facts, open data, translations, imports
+
+
+def check_facts(pack: Pack, folder: Path) -> Iterator[Finding]:
+    """Each file of facts is read whole, says only what is declared, and has its licence beside it."""
+    kinds = {kind.name: kind for kind in pack.entity_types}
+    for facts in pack.facts:
+        subject = f"facts {facts.facts_id}"
+        path = folder / facts.file
+        if not _LICENCE.fullmatch(facts.licence):
+            yield Finding("facts", subject, f"{facts.licence!r} is no SPDX licence identifier")
+        if not facts.attribution.strip():
+            yield Finding("facts", subject, "names nobody whom its licence asks to be named")
+        if not path.with_suffix(".LICENCE.txt").is_file():
+            yield Finding("facts", subject, f"has no {path.stem}.LICENCE.txt beside its file")
+        if not path.is_file():
+            yield Finding("facts", subject, f"its file {facts.file} is not there")
+            continue
+        with _caught() as caught:
+            yield from _check_fact_entities(subject, kinds.get(facts.entity_type), path.read_bytes())
+        yield from (Finding("facts", subject, fault) for fault in caught)
+
+
+def _check_fact_entities(subject: str, kind: EntityType | None, content: bytes) -> Iterator[Finding]:
+    read = read_facts(subject, content)
+    for name, count in Counter(one.id for one in read.entities).items():
+        check_urn(name)
+        if count > 1:
+            yield Finding("facts", subject, f"{name} stands {count} times")
+    said = {name for one in read.entities for name in one.values} | set(read.shared)
+    for name in sorted(said) if kind else ():
+        if kind is not None and kind.attribute(name) is None:
+            yield _unknown(subject, f"attribute of {kind.name}", name)
 
 
 # Open data, translations, imports
@@ -571,6 +640,7 @@ CHECKS: Mapping[str, Check] = {
     "sources": check_sources,
     "derivations": check_derivations,
     "pages": check_pages,
+    "facts": check_facts,
     "datasets": check_datasets,
     "translations": check_translations,
     "imports": check_imports,

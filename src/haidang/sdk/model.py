@@ -316,13 +316,74 @@ class Indicator:
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """Things that stand where they stand, shipped with the pack as a file (see `sdk.facts`).
+
+    They become entities when the platform starts; a newer file changes what it says otherwise and
+    takes away what it no longer has. `licence` is an SPDX identifier, `attribution` the words that
+    its licence asks to be shown wherever the things are.
+    """
+
+    facts_id: str
+    title: str
+    entity_type: str
+    file: str
+    licence: str
+    attribution: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How one entity stands on a map: its words, a level's colour and rank if it has one, and its page.
+
+    `rank` is 1 (best) to 6 and gives the shape; 0 is a thing without a level. `path` is the Vietnamese
+    address of what tells more.
+    """
+
+    label: str
+    colour: str = ""
+    rank: int = 0
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MapLayer:
-    """A layer of the map: an entity type and the attribute that colours its marks."""
+    """A layer of the map: an entity type, the attribute that colours its marks, and how one is marked.
+
+    `mark` is pure: from an entity, now and the language to its `Mark`, or None for one that is not
+    shown. A layer `on_home` stands on the map of the home page. `attribution` is shown with the map.
+    """
 
     layer_id: str
     label: str
     entity_type: str
     attribute: str
+    mark: Callable[[EntityView, Instant, str], Mark | None] | None = None
+    on_home: bool = False
+    attribution: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Searchable:
+    """Entities of a type that the search box finds by their name.
+
+    `hit` is pure: from an entity and the language to what is listed (its path and a line about it),
+    or None for one that is not to be found.
+    """
+
+    searchable_id: str
+    label: str
+    entity_type: str
+    hit: Callable[[EntityView, str], "SearchHit | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """One thing that a search found: its name, the Vietnamese address of its page, a line about it."""
+
+    title: str
+    path: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +441,8 @@ class Pack:
     datasets: tuple[Dataset, ...] = ()
     indicators: tuple[Indicator, ...] = ()
     map_layers: tuple[MapLayer, ...] = ()
+    facts: tuple[Facts, ...] = ()
+    searchables: tuple[Searchable, ...] = ()
     rules: tuple[Rule, ...] = ()
     procedures: tuple[Procedure, ...] = ()
     case_types: tuple[CaseType, ...] = ()
