@@ -22,8 +22,8 @@ SOURCE = "hospitals_osm.geojson"
 PROVENANCE = (
     "Hospitals and medical centres of Lâm Đồng and Gia Lai, (c) OpenStreetMap contributors, ODbL 1.0,"
     " as gathered in github.com/Benkaz3/hospital-search at 6815508c5e151ced476d8d27c1b1a3be51d02f17"
-    " (2026-02-09). Changed: places that are no hospital left out, names tidied, ward and province of 1 July 2025 added, by"
-    " tools/carry_hospitals.py."
+    " (2026-02-09). Changed: places that are no hospital left out, names tidied, ward and province of"
+    " 1 July 2025 added, by tools/carry_hospitals.py."
 )
 RETRIEVED = "2026-02-09"
 KINDS = {

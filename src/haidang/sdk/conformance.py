@@ -168,17 +168,7 @@ def check_names(pack: Pack, folder: Path) -> Iterator[Finding]:
         yield from _check_derivation_names(derivation, kinds)
     for page in pack.pages:
         yield from _check_page_names(page, kinds, folder)
-    for dataset in pack.datasets:
-        if dataset.entity_type not in kinds:
-            yield _unknown(f"dataset {dataset.dataset_id}", "entity type", dataset.entity_type)
-    for layer in pack.map_layers:
-        yield from _resolve(f"map layer {layer.layer_id}", kinds, layer.entity_type, [layer.attribute])
-    for facts in pack.facts:
-        yield from _resolve(f"facts {facts.facts_id}", kinds, facts.entity_type, ())
-    for searchable in pack.searchables:
-        yield from _resolve(
-            f"searchable {searchable.searchable_id}", kinds, searchable.entity_type, ("name",)
-        )
+    yield from _check_names_of_things(pack, kinds)
     measured = {one.name for kind in pack.entity_types for one in kind.attributes}
     for limit in pack.limits:
         if limit.attribute not in measured:
@@ -186,6 +176,9 @@ def check_names(pack: Pack, folder: Path) -> Iterator[Finding]:
 
 
 def _check_names_of_things(pack: Pack, kinds: Mapping[str, EntityType]) -> Iterator[Finding]:
+    for dataset in pack.datasets:
+        if dataset.entity_type not in kinds:
+            yield _unknown(f"dataset {dataset.dataset_id}", "entity type", dataset.entity_type)
     for layer in pack.map_layers:
         yield from _resolve(f"map layer {layer.layer_id}", kinds, layer.entity_type, [layer.attribute])
     for facts in pack.facts:
