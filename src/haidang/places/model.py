@@ -35,7 +35,8 @@ class Unit:
 
     `valid_to` is half-open; `valid_from` is None when it began before our records. `accuracy_m` is how
     far the outline we hold may be off; None: we hold no outline. `verified`: checked against the text
-    of the law, not only taken from a list. A missing figure is None, never 0.
+    of the law, not only taken from a list. A missing figure is None, never 0. `population_doubtful`: the
+    figure as published may lack its last zero; show it as doubtful, add nothing up from it.
     """
 
     unit_id: str
@@ -53,6 +54,7 @@ class Unit:
     area_km2: Decimal | None = None
     population: int | None = None
     population_on: date | None = None
+    population_doubtful: bool = False
     centre: str | None = None
     label_point: Position | None = None
     box: Box | None = None
@@ -68,7 +70,11 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One step of one unit into another; `share` is how much of the former's area went there, 0 to 1."""
+    """One step of one unit into another; `share` is how much of the former's area went there, 0 to 1.
+
+    `people_share` is how much of its people: of some parts the law says that only land went (0), and so
+    that all the people stayed with the rest (1). None: not known.
+    """
 
     from_id: str
     to_id: str
@@ -77,6 +83,7 @@ class Link:
     takes_effect: date
     legal_basis: str | None = None
     verified: bool = False
+    people_share: float | None = None
 
     @property
     def whole(self) -> bool:
@@ -115,6 +122,13 @@ class How(StrEnum):
 
     WHOLE = "whole"
     BY_SHARE = "by-share"
+
+
+class Weight(StrEnum):
+    """What a figure goes with when a unit was split: its land, or its people."""
+
+    AREA = "area"
+    PEOPLE = "people"
 
 
 class Unplaced(StrEnum):
