@@ -1,6 +1,7 @@
 """What a province has decided about itself: kept in the database, changed by name, with a history."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -33,6 +34,7 @@ PROVINCE_LABELS = {
     "emblem": "Path of the emblem on this site, shown beside the mark; empty for none.",
     "emergency_numbers": "Numbers to dial in need, as a list.",
     "contact": "How to reach who runs this site: an address or a telephone.",
+    "bulletin": "The warning in force, with issuer, number, hours and level; shown until it ends.",
 }
 """What each setting of a province is: message ids."""
 
@@ -47,6 +49,32 @@ class EmergencyNumber(msgspec.Struct, frozen=True):
     label: Annotated[str, Meta(min_length=1, max_length=80)]
 
 
+class Bulletin(msgspec.Struct, frozen=True, kw_only=True):
+    """A warning as its issuer gave it: nothing of it is computed here.
+
+    `level` is the disaster-risk level that the bulletin itself names (1 to 5, Decision 18/2021/QĐ-TTg,
+    Article 4), `link` what to do: an address of this site or of the issuer.
+    """
+
+    title: Annotated[str, Meta(min_length=1, max_length=120)]
+    text: Annotated[str, Meta(max_length=300)] = ""
+    issuer: Annotated[str, Meta(min_length=1, max_length=160)]
+    number: Annotated[str, Meta(max_length=40)] = ""
+    issued_at: Annotated[datetime, Meta(tz=True)]
+    valid_until: Annotated[datetime, Meta(tz=True)]
+    level: Annotated[int, Meta(ge=1, le=5)] | None = None
+    link: Annotated[str, Meta(pattern=r"^(https://[^\s\"<>]+|/[^\s\"<>]*)?$", max_length=300)] = ""
+
+    def __post_init__(self) -> None:
+        """Refuse one that ends before it begins; msgspec makes its own error of this."""
+        if self.valid_until <= self.issued_at:
+            raise ValueError("valid_until must be after issued_at")
+
+    def in_force(self, now: Instant) -> bool:
+        """Whether it is to be shown: it has been issued and has not ended."""
+        return self.issued_at <= now < self.valid_until
+
+
 class ProvinceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one province, defaults filled in."""
 
@@ -56,6 +84,7 @@ class ProvinceSettings(msgspec.Struct, frozen=True, kw_only=True):
         EmergencyNumber(number, label) for number, label in EMERGENCY_LABELS.items()
     )
     contact: Annotated[str, Meta(max_length=300)] = ""
+    bulletin: Bulletin | None = None
 
 
 @dataclass(frozen=True, slots=True)

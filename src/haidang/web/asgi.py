@@ -35,7 +35,7 @@ def build_portal(house: House, frame: Frame) -> Litestar:
     """The portal's routes, guarded by audience, behind no middleware: the dispatcher is before them."""
     build_globals(house.templates)
     pages = PackPages(house, frame)
-    return Litestar(
+    portal = Litestar(
         route_handlers=[
             home_route(house, frame, pages),
             *pages.routes(),
@@ -50,6 +50,8 @@ def build_portal(house: House, frame: Frame) -> Litestar:
         request_max_body_size=None,  # the dispatcher limits bodies, before a route is known
         debug=False,
     )
+    frame.serve({route.path for route in portal.routes})
+    return portal
 
 
 def build_globals(templates: Templates) -> None:

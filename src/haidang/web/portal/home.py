@@ -25,12 +25,7 @@ def home_route(house: House, frame: Frame, pages: PackPages) -> HTTPRouteHandler
         async def make() -> Whole:
             actor = actor_of(scope)
             province = await frame.province(actor.tenant)
-            cards = [
-                page
-                for pack in house.packs
-                for page in pack.pages
-                if page.in_menu and "{" not in page.path and actor.belongs_to(page.audience)
-            ]
+            cards = [entry for entry in frame.menu(actor) if entry.path != "/"]
             locale, say = locale_of(str(scope["path"])), house.translations
             if province.name == ProvinceSettings().name:  # the platform's name, not yet the province's
                 title = say.gettext(locale, "The province today, in one place")
