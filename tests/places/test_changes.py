@@ -163,7 +163,12 @@ def test_a_split_by_share_leaves_the_rest_to_the_piece_without_one() -> None:
 def test_a_rename_continues_and_keeps_what_it_does_not_say() -> None:
     made = plan(rename=[{"unit": "90001", "name": "An Mới"}])
     (new,), (link,) = made.begun, made.links
-    assert (new.full_name, new.code, new.population, new.area_km2) == ("Xã An Mới", "90001", 1000, Decimal(100))
+    assert (new.full_name, new.code, new.population, new.area_km2) == (
+        "Xã An Mới",
+        "90001",
+        1000,
+        Decimal(100),
+    )
     assert (link.kind, link.share) == (LinkKind.CONTINUES, 1.0)
     assert made.findings == ()
 
@@ -432,3 +437,14 @@ def test_a_draft_that_makes_no_sense_is_refused() -> None:
     ):
         with pytest.raises(OutlineMalformed):
             draft(move=[{"from": "90001", "to": "90002", "outline": bad}])
+
+
+def test_people_go_where_it_is_told_and_a_doubtful_figure_is_not_added_up() -> None:
+    strip = {"from": "90001", "to": "90002", "share": 0.1, "people_share": 0}
+    made = plan(move=[strip])
+    assert {one.code: made.people[one.unit_id].people for one in made.begun} == {"90001": 1000, "90002": 1000}
+    assert sorted(one.people_share or 0 for one in made.links) == [0.0, 1.0, 1.0]
+    doubtful = unit("b", "Bình", "90002", population_doubtful=True)
+    merged = plan(around(doubtful), merge=[named("An Bình", "90001") | {"from": ["90001", "90002"]}])
+    (people,) = merged.people.values()
+    assert (people.people, people.without_figure, merged.begun[0].population) == (1000, ("b",), None)

@@ -72,6 +72,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     from_id: str
     share: float | None = None
+    people_share: float | None = None
     outline: dict[str, Any] | None = None
     rest: bool = False
 
@@ -274,7 +275,13 @@ class _Flow:
     to_id: str
     source: Source
     share: float | None = None
+    people_share: float | None = None
     piece: BaseGeometry | None = None
+
+    @property
+    def share_of_people(self) -> float | None:
+        """The share of the people where it is told, and that of the land otherwise."""
+        return self.share if self.people_share is None else self.people_share
 
 
 def plan_change(draft: Draft, around: Surroundings, new_id: NewId, *, today: date | None = None) -> Plan:
@@ -343,7 +350,8 @@ def _flows(draft: Draft, around: Surroundings) -> tuple[dict[str, list[_Flow]], 
     by_former: dict[str, list[_Flow]] = defaultdict(list)
     for beginning in draft.begins:
         for source in beginning.made_of:
-            by_former[source.from_id].append(_Flow(source.from_id, beginning.unit_id, source, source.share))
+            flow = _Flow(source.from_id, beginning.unit_id, source, source.share, source.people_share)
+            by_former[source.from_id].append(flow)
     flows: dict[str, list[_Flow]] = {one.unit_id: [] for one in draft.begins}
     for former_id, out in by_former.items():
         old = around.outlines.get(former_id)
@@ -369,6 +377,8 @@ def _add(gathered: list[_Flow], flow: _Flow) -> None:
         gathered.append(flow)
         return
     same.share = None if same.share is None or flow.share is None else same.share + flow.share
+    two = (same.people_share, flow.people_share)
+    same.people_share = None if two[0] is None or two[1] is None else two[0] + two[1]
     pieces = [one.piece for one in (same, flow) if one.piece is not None]
     same.piece = shapely.union_all(pieces) if len(pieces) == 2 else None
 
@@ -412,6 +422,9 @@ def _measure(out: Sequence[_Flow], old: BaseGeometry | None, accuracy_m: float) 
     if len(rests) == 1 and rests[0].share is None and all(flow.share is not None for flow in others):
         left = 1 - sum(flow.share or 0 for flow in others)
         rests[0].share = left if left > SHARE_TOLERANCE else None
+    told = [flow.people_share for flow in others if flow.people_share is not None]
+    if len(rests) == 1 and others and len(told) == len(others):
+        rests[0].people_share = max(0.0, 1 - sum(told))
 
 
 def _about_shares(
@@ -561,22 +574,28 @@ def _people_carried(
     if beginning.population is not None:
         return beginning.population, beginning.population_on
     former = [around.units.get(flow.from_id) for flow in flows]
-    counted = [one for one in former if one is not None and one.population is not None]
+    counted = [one for one in former if one is not None and _counted(one)]
     days = {one.population_on for one in counted}
     if not flows or len(counted) < len(flows) or len(days) > 1 or any(flow.share != 1.0 for flow in flows):
         return None, None
     return sum(one.population or 0 for one in counted), days.pop()
 
 
+def _counted(unit: Unit) -> bool:
+    """Whether a unit has a figure of its people that may be added up."""
+    return unit.population is not None and not unit.population_doubtful
+
+
 def _people(flows: Sequence[_Flow], around: Surroundings) -> PeopleAfter:
-    """What people the parts bring, as if each unit's people lived evenly over it."""
+    """What people the parts bring, as if each unit's people lived evenly over it where nothing is told."""
     total, missing = 0.0, []
     for flow in flows:
         former = around.units.get(flow.from_id)
-        if former is None or former.population is None or flow.share is None:
+        share = flow.share_of_people
+        if former is None or not _counted(former) or share is None:
             missing.append(flow.from_id)
         else:
-            total += former.population * flow.share
+            total += (former.population or 0) * share
     complete = len(missing) < len(flows)
     return PeopleAfter(
         people=round(total) if complete else None,
@@ -601,6 +620,7 @@ def _link(draft: Draft, flow: _Flow, flows: Mapping[str, Sequence[_Flow]]) -> Li
         takes_effect=draft.takes_effect,
         legal_basis=draft.legal_basis or None,
         verified=True,
+        people_share=1.0 if whole else flow.people_share,
     )
 
 
@@ -643,7 +663,7 @@ def _carry(
                 )
             )
             links.append(
-                Link(child.unit_id, unit_id, LinkKind.CONTINUES, 1.0, on, basis, verified=child.verified)
+                Link(child.unit_id, unit_id, LinkKind.CONTINUES, 1.0, on, basis, child.verified, 1.0)
             )
             waiting.append((child.unit_id, (unit_id,)))
         if lost:

@@ -42,6 +42,8 @@ class OutlineMalformed(Invalid):
 
 Text = Annotated[str, Meta(min_length=1, max_length=300)]
 Share = Annotated[float, Meta(gt=0, le=1)]
+PeopleShare = Annotated[float, Meta(ge=0, le=1)]
+"""Of some parts it is said that nobody lives there: only land goes."""
 
 
 class WrittenUnit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +67,7 @@ class WrittenPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     unit: Text
     share: Share | None = None
+    people_share: PeopleShare | None = None
     outline: dict[str, Any] | None = None
 
 
@@ -79,6 +82,7 @@ class Piece(WrittenUnit, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One of the units that another is split into; without share and outline it gets the rest."""
 
     share: Share | None = None
+    people_share: PeopleShare | None = None
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"whole": "from"}):
@@ -105,6 +109,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     giver: Text
     to: Text
     share: Share | None = None
+    people_share: PeopleShare | None = None
     outline: dict[str, Any] | None = None
 
 
@@ -245,6 +250,7 @@ def _source(part: WrittenPart, known: Mapping[str, Unit]) -> Source:
     return Source(
         from_id=_unit(known, part.unit).unit_id,
         share=part.share,
+        people_share=part.people_share,
         outline=_outline(part.outline, part.unit),
         rest=not given,
     )
@@ -262,7 +268,12 @@ def _from_merges(written: WrittenChange, known: Mapping[str, Unit]) -> Iterator[
 def _from_splits(written: WrittenChange, known: Mapping[str, Unit]) -> Iterator[Beginning]:
     for split in written.split:
         for piece in split.into:
-            part = WrittenPart(unit=split.whole, share=piece.share, outline=piece.outline)
+            part = WrittenPart(
+                unit=split.whole,
+                share=piece.share,
+                people_share=piece.people_share,
+                outline=piece.outline,
+            )
             yield _beginning(piece, written.level, [_source(part, known)], known)
 
 
@@ -302,7 +313,9 @@ def _from_goings_on(
             gives = gives or any(source.from_id == unit_id for one in others for source in one.made_of)
             own = Source(from_id=unit_id, rest=True) if gives else Source(from_id=unit_id, share=1.0)
             gained = (
-                WrittenPart(unit=giver, share=move.share, outline=move.outline)
+                WrittenPart(
+                    unit=giver, share=move.share, people_share=move.people_share, outline=move.outline
+                )
                 for giver, to, move in moves
                 if to == unit_id
             )
