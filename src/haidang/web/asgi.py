@@ -12,6 +12,7 @@ from haidang.kernel.actors import Audience
 from haidang.web.api.ngsi_ld.problems import answer_of
 from haidang.web.portal.home import home_route
 from haidang.web.portal.pages import PackPages
+from haidang.web.portal.search import search_route, sources_of
 from haidang.web.shared.audiences import audiences_of, guard_audience
 from haidang.web.shared.charts import bar_chart
 from haidang.web.shared.dispatch import Dispatcher
@@ -38,6 +39,7 @@ def build_portal(house: House, frame: Frame) -> Litestar:
     portal = Litestar(
         route_handlers=[
             home_route(house, frame, pages),
+            search_route(house, frame, sources_of(house, frame)),
             *pages.routes(),
             *health_routes(house),
             _static_route(StaticFiles()),

@@ -5,8 +5,8 @@ from datetime import timedelta
 from haidang.packs.environment import aqi
 from haidang.packs.environment.air import AIR_QUALITY_OBSERVED, AIR_STATIONS
 from haidang.packs.environment.limits import LIMITS
-from haidang.packs.environment.pages import PAGES
-from haidang.sdk.model import Dataset, Derivation, MapLayer, Pack
+from haidang.packs.environment.pages import PAGES, hit_station, mark_station
+from haidang.sdk.model import Dataset, Derivation, MapLayer, Pack, Searchable
 
 _INPUTS = (*(pollutant.value for pollutant in aqi.Pollutant), aqi.PERIOD)
 
@@ -57,6 +57,16 @@ PACK = Pack(
             label="Air quality",
             entity_type=AIR_QUALITY_OBSERVED.name,
             attribute="airQualityIndex",
+            mark=mark_station,
+            on_home=True,
+        ),
+    ),
+    searchables=(
+        Searchable(
+            searchable_id="air-stations",
+            label="Air quality stations",
+            entity_type=AIR_QUALITY_OBSERVED.name,
+            hit=hit_station,
         ),
     ),
 )

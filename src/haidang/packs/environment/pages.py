@@ -27,11 +27,13 @@ from haidang.sdk.model import (
     History,
     LatestEntities,
     Limit,
+    Mark,
     Observation,
     OneEntity,
     Page,
     PageRequest,
     Quality,
+    SearchHit,
 )
 
 CATCHING_UP = timedelta(minutes=15)
@@ -323,6 +325,27 @@ def compare(station: Station, window: Mapping[str, Sequence[Observation]], now: 
             means = aqi.hourly_means(window.get(parameter.name, ()), end, hours, window.get(aqi.PERIOD, ()))
             found.append(Comparison(parameter, averaging, aqi.mean_of(means, share), limit))
     return found
+
+
+def mark_station(entity: EntityView, now: Instant, locale: str) -> Mark | None:
+    """How a station stands on a map: its index in the colour of its level, no colour when it is late.
+
+    One whose figures were measured years ago is not shown as if they were of now.
+    """
+    station = station_of(entity, now, locale)
+    if station.replayed:
+        return None
+    if station.level is None or station.late:
+        return Mark(station.name, path=station.path)
+    label = f"{station.name}: {station.index} {station.level.word.read(locale)}"
+    return Mark(label, station.level.colour, station.rank, station.path)
+
+
+def hit_station(entity: EntityView, _locale: str) -> SearchHit:
+    """How a search lists a station."""
+    values = entity.values
+    path = STATION_PATH.replace("{station}", quote(_slug_of(entity.entity_id), safe=""))
+    return SearchHit(str(values.get("name") or entity.entity_id), path, _place(values))
 
 
 def list_table(request: PageRequest) -> CsvTable:

@@ -145,12 +145,14 @@ class Frame:
 
 
 def menu_of(packs: Sequence[Pack]) -> list[MenuEntry]:
-    """The menu: home, the pages that packs want in it in the order of the packs, the portal's own."""
+    """The menu: home, what most people come for, the pages of the packs, the portal's other ones."""
     of_packs = [
         MenuEntry(page.title, page.path, page.summary, page.audience)
         for pack in packs
         for page in pack.pages
         if page.in_menu and "{" not in page.path
     ]
-    own = [MenuEntry(title, path, PORTAL_SUMMARY_MESSAGES[path]) for path, title in PORTAL_TITLES.items()]
-    return [MenuEntry("Home", "/"), *of_packs, *own]
+    first, *others = (
+        MenuEntry(title, path, PORTAL_SUMMARY_MESSAGES[path]) for path, title in PORTAL_TITLES.items()
+    )
+    return [MenuEntry("Home", "/"), first, *of_packs, *others]
