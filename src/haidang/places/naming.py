@@ -1,0 +1,974 @@
+"""Names of units as people write them, and which unit of a day each of them means.
+
+Pure: `UnitNames` are made of units and links once, and answer from memory. An address is taken
+apart into mentions (a name, perhaps with the word for its kind before it); every unit that a mention
+may mean is followed to the units of the day, and weighed by how much of the text it explains. What
+the text leaves open is asked, never guessed (ADR 0040); confidences are calibrated on the labelled
+addresses of `tests/places/addresses.tsv`.
+"""
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from functools import lru_cache
+
+from haidang.kernel.text import collation_key, fold, nfc
+from haidang.places.model import Level, Link, Unit
+
+MOST_CANDIDATES = 20
+"""More than these are not worth asking about; how many were left off is said."""
+
+SURE_ENOUGH = 0.6
+"""Below this the one unit that is found is asked about as well."""
+
+MOST_LETTERS = 500
+"""Longer than any address; what comes after is not read."""
+
+WHY_MESSAGES = {
+    "today": "{unit} is a unit of that name.",
+    "whole": "{former} went whole into {unit}.",
+    "part": "A part of {former} went into {unit}.",
+    "inside": "{unit} holds land of {former}.",
+    "point": "The point lies in {unit}.",
+    "elsewhere": "The name fits {unit}, but the point lies elsewhere.",
+    "contradicted": "The name fits {unit}, but something else in the text does not.",
+}
+"""Why a unit is a candidate, by its reason."""
+
+
+class Outcome(StrEnum):
+    """What came of a text: one unit, a question, or nothing."""
+
+    ONE = "one"
+    ASK = "ask"
+    NONE = "none"
+
+
+class Needs(StrEnum):
+    """What would settle a question."""
+
+    COORDINATE = "coordinate"
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a unit is a candidate: a key of WHY_MESSAGES, and the fields of its sentence."""
+
+    reason: str
+    fields: Mapping[str, str]
+
+    @property
+    def message_id(self) -> str:
+        """The sentence, untranslated, with its fields in braces."""
+        return WHY_MESSAGES[self.reason]
+
+    def sentence(self, template: str | None = None) -> str:
+        """The sentence with its fields filled in; `template` is its translation, if any."""
+        return (template or self.message_id).format_map(self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A unit of the day that a text may mean, through the former unit that it names, if it does."""
+
+    unit: Unit
+    former: Unit | None
+    confidence: float
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a text means. `rest` is what stood before the unit: house number, street, hamlet.
+
+    `left_off`: how many further candidates there are beyond those listed.
+    """
+
+    text: str
+    outcome: Outcome
+    confidence: float
+    candidates: tuple[Candidate, ...] = ()
+    needs: Needs | None = None
+    rest: str = ""
+    left_off: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFound:
+    """A unit whose name begins so. `became`: the units of the day that a former one went into."""
+
+    unit: Unit
+    path: tuple[Unit, ...]
+    former: bool
+    became: tuple[Unit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PointIn:
+    """The unit of the day that holds the point that came with a text; None: outside all of them."""
+
+    unit_id: str | None
+    certain: bool = True
+
+
+# -- words -------------------------------------------------------------------------------------
+
+_WORDS = re.compile(r"[^\W_]+(?:['’‘ʼ`´][^\W_]+)*")
+_QUOTES = re.compile(r"['’‘ʼ`´]")
+_HARD = re.compile(r"[,;:|\n\r()\[\]]")
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
+_GLUED = re.compile(r"(?:p|q|f)(?=\d{1,2}$)|tp(?=[^\W\d_]{2,}$)", re.IGNORECASE)
+_TONES = frozenset("\u0300\u0301\u0303\u0309\u0323")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a text: where it stands, folded, and as it is marked; `segment` counts the commas."""
+
+    start: int
+    end: int
+    folded: str
+    marked: str
+    segment: int
+
+    @property
+    def bare(self) -> bool:
+        """Whether it is written without a diacritic, as far as one can see."""
+        return self.folded == self.marked
+
+
+@lru_cache(maxsize=65_536)
+def _spelt(word: str) -> tuple[str, str]:
+    """A word folded, and marked: small letters with their marks and the tone after them, y as i."""
+    plain = _QUOTES.sub("", word)
+    if plain.isdecimal():
+        number = str(int(plain))
+        return number, number
+    small = plain.lower()
+    letters: list[str] = []
+    tones: list[str] = []
+    for letter in unicodedata.normalize("NFD", small):
+        (tones if letter in _TONES else letters).append(letter)
+    marked = unicodedata.normalize("NFC", "".join(letters)).replace("y", "i") + "".join(tones)
+    short = small in _SHORT
+    return (small if short else fold(plain).replace(" ", "").replace("y", "i")), marked
+
+
+def words_of(text: str) -> list[Word]:
+    """The words of a text (NFC), abbreviations taken apart from the number they are glued to."""
+    found: list[Word] = []
+    segment = last = 0
+    for match in _WORDS.finditer(text):
+        if found and _HARD.search(text, last, match.start()):
+            segment += 1
+        last = match.end()
+        glued = _GLUED.match(match[0])
+        middle = match.start() + (glued.end() if glued else 0)
+        for start, end in ((match.start(), middle), (middle, match.end())):
+            if start < end:
+                found.append(Word(start, end, *_spelt(text[start:end]), segment))
+    return found
+
+
+def clean(text: str) -> str:
+    """The text in one form: NFC, no invisible characters, the Icelandic Ð taken for the Đ it stands for."""
+    return nfc(_INVISIBLE.sub("", text[:MOST_LETTERS]).replace("Ð", "Đ").replace("ð", "đ"))
+
+
+# -- words before names ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A word for a kind of unit, as it stands before a name."""
+
+    kind: str
+    levels: frozenset[Level]
+
+
+_PHUONG = Marker("phuong", frozenset({Level.WARD}))
+_XA = Marker("xa", frozenset({Level.WARD}))
+_THI_TRAN = Marker("thitran", frozenset({Level.WARD}))
+_DAC_KHU = Marker("dackhu", frozenset({Level.WARD}))
+_QUAN = Marker("quan", frozenset({Level.DISTRICT}))
+_HUYEN = Marker("huien", frozenset({Level.DISTRICT}))
+_THI_XA = Marker("thixa", frozenset({Level.DISTRICT}))
+_THANH_PHO = Marker("thanhpho", frozenset({Level.DISTRICT, Level.PROVINCE}))
+_TINH = Marker("tinh", frozenset({Level.PROVINCE}))
+
+_MARKERS: Mapping[tuple[str, ...], Marker] = {
+    ("phường",): _PHUONG,
+    ("p",): _PHUONG,
+    ("f",): _PHUONG,
+    ("xã",): _XA,
+    ("x",): _XA,
+    ("thị", "trấn"): _THI_TRAN,
+    ("tt",): _THI_TRAN,
+    ("t", "t"): _THI_TRAN,
+    ("đặc", "khu"): _DAC_KHU,
+    ("đk",): _DAC_KHU,
+    ("quận",): _QUAN,
+    ("q",): _QUAN,
+    ("huyện",): _HUYEN,
+    ("huyện", "đảo"): _HUYEN,
+    ("h",): _HUYEN,
+    ("thị", "xã"): _THI_XA,
+    ("tx",): _THI_XA,
+    ("t", "x"): _THI_XA,
+    ("thành", "phố"): _THANH_PHO,
+    ("tp",): _THANH_PHO,
+    ("t", "p"): _THANH_PHO,
+    ("tỉnh",): _TINH,
+    ("t",): _TINH,
+}
+_SHORT = frozenset(word for words in _MARKERS for word in words if len(word) <= 2 and word.isascii())
+
+# Words after which a name is no unit: the street, hamlet or building is called after it.
+_NAMES_OTHER_THINGS = frozenset(
+    """
+    duong d pho ngo ngach hem kiet lo ql tl hl so thon ap khom xom buon bon lang ban to khu kcn kdc cho truong
+    thpt thcs vien cau ho song cang ga cu lau toa nha chua dinh den suoi deo nui doc
+    """.split()  # noqa: SIM905 -- a list of words reads best as words
+)
+_SAYS_NOTHING = frozenset(
+    "cu moi nai la truoc dai thuoc o tai vietnam viet nam vn va gan".split()  # noqa: SIM905
+)
+
+
+@lru_cache(maxsize=1)
+def _markers() -> Mapping[tuple[str, ...], tuple[tuple[str, ...], Marker]]:
+    """Markers by their folded words, with the marked spelling that a marked word must have."""
+    return {
+        tuple(_spelt(word)[0] for word in words): (tuple(_spelt(word)[1] for word in words), marker)
+        for words, marker in _MARKERS.items()
+    }
+
+
+def marker_at(words: Sequence[Word], place: int) -> tuple[Marker, int] | None:
+    """The marker that stands at a place, and how many words it takes; "Phương" is no "phường"."""
+    for many in (2, 1):
+        standing = words[place : place + many]
+        known = _markers().get(tuple(word.folded for word in standing))
+        if known is None or len(standing) < many or standing[-1].segment != standing[0].segment:
+            continue
+        if all(word.bare or word.marked == right for word, right in zip(standing, known[0], strict=True)):
+            return known[1], many
+    return None
+
+
+# -- the unit_names -----------------------------------------------------------------------------
+
+
+class Spelling(StrEnum):
+    """How a name in a text agrees with the name of a unit, best first."""
+
+    EXACT = "exact"
+    PARTLY = "partly"  # some of its marks are left out
+    BARE = "bare"  # all of them are
+    OTHER = "other"  # they are there, and others
+
+
+_SPELLINGS = tuple(Spelling)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A unit under one of its names: in full, or the part before a dash."""
+
+    unit_id: str
+    level: Level
+    kind: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """The way of a unit to one of the units of the day: itself, if it is one.
+
+    `around`: every unit that may be named beside it in an address, before or after; `own`: those
+    right above it in its own time. `pieces`: it was split, so that the name alone does not decide.
+    """
+
+    unit_id: str
+    today_id: str
+    share: float | None
+    pieces: bool
+    own: frozenset[str]
+    around: frozenset[str]
+
+
+@dataclass(slots=True)
+class Day:
+    """Names and ways of one stretch of days in which no unit begins or ends."""
+
+    names: dict[str, list[Named]] = field(default_factory=lambda: defaultdict(list))
+    goings: dict[str, tuple[Going, ...]] = field(default_factory=dict)
+    found: list[tuple[str, str, bool, str]] = field(default_factory=list)
+    longest: int = 1
+
+
+_HEIGHTS = {Level.PROVINCE: 0, Level.DISTRICT: 1, Level.WARD: 2}
+
+
+def squeezed(words: Iterable[str]) -> str:
+    """The key of a name: its folded words without spaces, which people leave out and put in."""
+    return "".join(words)
+
+
+class UnitNames:
+    """Every unit by its names, then and now. Made once per release of the facts; answers any day."""
+
+    def __init__(self, units: Iterable[Unit], links: Iterable[Link]) -> None:
+        self.units = {unit.unit_id: unit for unit in units}
+        self._links_from: dict[str, list[Link]] = defaultdict(list)
+        for link in links:
+            self._links_from[link.from_id].append(link)
+        self._children: dict[str, list[str]] = defaultdict(list)
+        for unit in self.units.values():
+            if unit.parent_id is not None:
+                self._children[unit.parent_id].append(unit.unit_id)
+        turns = {unit.valid_from for unit in self.units.values()} | {
+            unit.valid_to for unit in self.units.values()
+        }
+        self._turns = sorted(turn for turn in turns if turn is not None)
+        self._days: dict[int, Day] = {}
+
+    def day(self, on: date) -> Day:
+        """The names of a day; made when first asked for, kept for all days up to the next change."""
+        stretch = bisect_right(self._turns, on)
+        if stretch not in self._days:
+            self._days[stretch] = self._made(on)
+        return self._days[stretch]
+
+    def path_of(self, unit_id: str) -> tuple[Unit, ...]:
+        """The units above one at its time, from the province down to itself."""
+        return tuple(self.units[one] for one in (*reversed(self._above(unit_id)), unit_id))
+
+    def _above(self, unit_id: str) -> list[str]:
+        found: list[str] = []
+        parent = self.units[unit_id].parent_id
+        while parent is not None and parent in self.units and parent not in found:
+            found.append(parent)
+            parent = self.units[parent].parent_id
+        return found
+
+    def _made(self, on: date) -> Day:
+        day = Day()
+        begun = [unit for unit in self.units.values() if unit.valid_from is None or unit.valid_from <= on]
+        wards = [unit for unit in begun if unit.level is Level.WARD]
+        ends = {unit.unit_id: self._ends(unit.unit_id, on) for unit in wards}
+        came: dict[str, set[str]] = defaultdict(set)
+        for unit_id, ways in ends.items():
+            for today_id, _, _, passed in ways:
+                came[today_id] |= {unit_id, *passed} - {today_id}
+        for unit in wards:
+            day.goings[unit.unit_id] = tuple(self._ward_goings(unit.unit_id, ends[unit.unit_id], came))
+        for unit in begun:
+            if unit.level is not Level.WARD:
+                day.goings[unit.unit_id] = tuple(self._higher_goings(unit, on, day))
+        for unit in begun:
+            for words in _names_of(unit):
+                folded = [_spelt(word)[0] for word in words]
+                marked = tuple(_spelt(word)[1] for word in words)
+                day.names[squeezed(folded)].append(
+                    Named(unit.unit_id, unit.level, _kind_key(unit.kind), marked)
+                )
+                day.longest = max(day.longest, len(words))
+        day.found = sorted(
+            (self._shown(unit, on) for unit in begun),
+            key=lambda one: (
+                one[2],
+                _HEIGHTS[self.units[one[0]].level],
+                collation_key(self.units[one[0]].name),
+            ),
+        )
+        return day
+
+    def _shown(self, unit: Unit, on: date) -> tuple[str, str, bool, str]:
+        """For the typeahead: id, folded full name with a space before each word, whether former, path."""
+        above = " ".join(fold(self.units[one].full_name) for one in self._above(unit.unit_id))
+        return unit.unit_id, " " + fold(unit.full_name), not unit.stood_on(on), " " + above
+
+    def _ends(self, unit_id: str, on: date) -> list[tuple[str, float | None, bool, frozenset[str]]]:
+        """The units of the day that one went into: share, whether in pieces, what it was in between."""
+        merged: dict[str, tuple[float | None, bool, frozenset[str]]] = {}
+        standing = [(unit_id, 1.0 if unit_id in self.units else None, False, frozenset[str]())]
+        while standing:
+            at, share, pieces, passed = standing.pop()
+            unit = self.units.get(at)
+            if unit is None or (unit.valid_from is not None and unit.valid_from > on):
+                continue
+            if unit.stood_on(on):
+                before = merged.get(at)
+                if before is not None:
+                    share = None if share is None or before[0] is None else share + before[0]
+                    passed |= before[2]
+                merged[at] = share, pieces, passed
+                continue
+            for link in self._links_from.get(at, ()):
+                if link.takes_effect <= on and link.to_id not in passed:
+                    part = link.share if link.share is not None else (1.0 if link.whole else None)
+                    product = None if part is None or share is None else share * part
+                    standing.append((link.to_id, product, pieces or not link.whole, passed | {at}))
+        several = len(merged) > 1
+        return [(at, share, pieces and several, passed) for at, (share, pieces, passed) in merged.items()]
+
+    def _ward_goings(
+        self,
+        unit_id: str,
+        ends: Iterable[tuple[str, float | None, bool, frozenset[str]]],
+        came: Mapping[str, set[str]],
+    ) -> Iterator[Going]:
+        own = frozenset(self._above(unit_id))
+        for today_id, share, pieces, passed in ends:
+            around = {*own, *passed, today_id, *self._above(today_id)}
+            for other in came[today_id] if today_id == unit_id else ():
+                around |= {other, *self._above(other)}
+            yield Going(unit_id, today_id, share, pieces, own, frozenset(around))
+
+    def _higher_goings(self, unit: Unit, on: date, day: Day) -> Iterator[Going]:
+        """A district or province of the day is itself; a former one is where its wards are now."""
+        own = frozenset(self._above(unit.unit_id))
+        if unit.stood_on(on):
+            yield Going(unit.unit_id, unit.unit_id, 1.0, False, own, own)
+            return
+        wards = [going for ward in self._wards_below(unit.unit_id) for going in day.goings.get(ward, ())]
+        if unit.level is Level.DISTRICT:
+            today_ids = dict.fromkeys(going.today_id for going in wards)
+            for today_id in today_ids:
+                around = own | {today_id, *self._above(today_id)}
+                yield Going(unit.unit_id, today_id, 1 / len(today_ids), True, own, around)
+            return
+        held = Counter(above for going in wards for above in self._above(going.today_id)[-1:])
+        for today_id, _ in held.most_common(1):
+            yield Going(unit.unit_id, today_id, None, len(held) > 1, own, own | {today_id})
+
+    def _wards_below(self, unit_id: str) -> Iterator[str]:
+        for child in self._children.get(unit_id, ()):
+            if self.units[child].level is Level.WARD:
+                yield child
+            else:
+                yield from self._wards_below(child)
+
+
+def _kind_key(kind: str) -> str:
+    return squeezed(_spelt(word)[0] for word in kind.split())
+
+
+def _names_of(unit: Unit) -> Iterator[list[str]]:
+    """The names a unit goes by, each as its words; initials for what is too long to say."""
+    name = nfc(unit.name)
+    if name.startswith(unit.kind + " ") and name[len(unit.kind) :].strip().isdecimal():
+        name = name[len(unit.kind) :].strip()
+    names = [name]
+    if " - " in name:
+        names.append(name.split(" - ")[0])
+    for one in names:
+        words = [match[0] for match in _WORDS.finditer(one)]
+        if words:
+            yield words
+    words = [match[0] for match in _WORDS.finditer(name)]
+    if unit.level is Level.PROVINCE and len(words) > 2:
+        yield ["".join(word[0] for word in words)]
+
+
+# -- mentions ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A stretch of words that is the name of units, perhaps with a marker; `named` may be empty then.
+
+    `alone`: it fills what stands between two commas. `beside`: it stands among other words of a
+    house number or street, so that it is a unit only if something else speaks for it.
+    """
+
+    start: int
+    end: int
+    marker: Marker | None
+    named: tuple[tuple[Named, Spelling], ...]
+    ids: frozenset[str]
+    alone: bool
+    beside: bool
+
+    def meets(self, other: "Mention") -> bool:
+        """Whether they share a word."""
+        return self.start < other.end and other.start < self.end
+
+
+def mentions_in(words: Sequence[Word], day: Day) -> list[Mention]:
+    """Every stretch that may be a unit: with and without its marker, the long and the short."""
+    anything_marked = any(not word.bare for word in words)
+    fillers = [_fills_nothing(words, place) for place in range(len(words))]
+    found: list[Mention] = []
+    for place in range(len(words)):
+        marked = marker_at(words, place)
+        if marked is not None:
+            marker, many = marked
+            with_marker = list(_named_from(words, place + many, day, marker, anything_marked))
+            found += [
+                _mention(words, place, end, marker=marker, named=named, fillers=fillers)
+                for end, named in with_marker
+            ]
+            starts = place == 0 or words[place - 1].segment != words[place].segment
+            end = place + _rest_of_segment(words, place)
+            if not with_marker and starts and end > place + many and words[place + many].folded.isalpha():
+                found.append(Mention(place, end, marker, (), frozenset(), alone=True, beside=False))
+        if not _names_something_else(words, place):
+            found += [
+                _mention(words, place, end, marker=None, named=named, fillers=fillers)
+                for end, named in _named_from(words, place, day, None, anything_marked)
+            ]
+    return found
+
+
+def _mention(
+    words: Sequence[Word],
+    start: int,
+    end: int,
+    *,
+    marker: Marker | None,
+    named: tuple[tuple[Named, Spelling], ...],
+    fillers: Sequence[bool],
+) -> Mention:
+    before = [
+        place for place in range(start) if words[place].segment == words[start].segment and not fillers[place]
+    ]
+    after = [
+        place
+        for place in range(end, len(words))
+        if words[place].segment == words[end - 1].segment and not fillers[place]
+    ]
+    return Mention(
+        start,
+        end,
+        marker,
+        named,
+        # A ward without its marker speaks for nothing else: it may be a street's name.
+        frozenset(one.unit_id for one, _ in named if marker is not None or one.level is not Level.WARD),
+        alone=not before and not after,
+        beside=marker is None and any(_is_street(words, place) for place in before),
+    )
+
+
+def _fills_nothing(words: Sequence[Word], place: int) -> bool:
+    return words[place].folded in _SAYS_NOTHING
+
+
+def _rest_of_segment(words: Sequence[Word], place: int) -> int:
+    return sum(word.segment == words[place].segment for word in words[place:])
+
+
+def _is_street(words: Sequence[Word], place: int) -> bool:
+    """Whether a word begins a house number, a street or a hamlet."""
+    word = words[place]
+    first = place == 0 or words[place - 1].segment != word.segment
+    return word.folded in _NAMES_OTHER_THINGS or (first and any(letter.isdigit() for letter in word.folded))
+
+
+def _names_something_else(words: Sequence[Word], place: int) -> bool:
+    """Whether what begins here is called after a name: "đường Phan Thiết", "72/5 Trần Phú"."""
+    before = place - 1
+    if before < 0 or words[before].segment != words[place].segment:
+        return False
+    if words[before].folded in _NAMES_OTHER_THINGS:
+        return True
+    while before >= 0 and words[before].segment == words[place].segment:
+        if not words[before].folded[:1].isdigit():
+            return words[before].folded in ("so", "lo") and before < place - 1
+        before -= 1
+    return True
+
+
+def _named_from(
+    words: Sequence[Word],
+    start: int,
+    day: Day,
+    marker: Marker | None,
+    anything_marked: bool,  # noqa: FBT001
+) -> Iterator[tuple[int, tuple[tuple[Named, Spelling], ...]]]:
+    """Where names that begin at a word end, and the units they name."""
+    key, segment = "", words[start].segment if start < len(words) else 0
+    for end in range(start, min(start + day.longest, len(words))):
+        # "Phường 3, Bảo Lộc" is one name with a comma in it; no other name is.
+        if words[end].segment != segment:
+            if not key.isdecimal():
+                return
+            segment = words[end].segment
+        key += words[end].folded
+        known = day.names.get(key)
+        if known is None or (marker is None and key[0].isdigit()):
+            continue
+        written = words[start : end + 1]
+        single = marker is None and len(written) == 1
+        if single and len(key) < 3:
+            continue
+        graded = [
+            (one, _spelling(one, written, anything_marked))
+            for one in known
+            if (marker is None or one.level in marker.levels)
+            and not (single and not _stands_alone(words, start))
+        ]
+        if graded:
+            best = min(_SPELLINGS.index(how) for _, how in graded)
+            yield end + 1, tuple(one for one in graded if one[1] is _SPELLINGS[best])
+
+
+def _stands_alone(words: Sequence[Word], place: int) -> bool:
+    """Whether a single word may be a name without a marker: between commas, or at the very end."""
+    starts = place == 0 or words[place - 1].segment != words[place].segment
+    ends = place + 1 == len(words) or words[place + 1].segment != words[place].segment
+    return ends and (starts or place + 1 == len(words))
+
+
+def _spelling(named: Named, written: Sequence[Word], anything_marked: bool) -> Spelling:  # noqa: FBT001
+    """How the marks of the words agree with those of the name."""
+    marked = tuple(word.marked for word in written)
+    if all(word.bare for word in written):
+        if not anything_marked:
+            return Spelling.BARE
+        return Spelling.EXACT if squeezed(marked) == squeezed(named.words) else Spelling.BARE
+    if squeezed(marked) == squeezed(named.words):
+        return Spelling.EXACT
+    if len(marked) == len(named.words) and all(
+        word.bare or word.marked == right for word, right in zip(written, named.words, strict=True)
+    ):
+        return Spelling.PARTLY
+    return Spelling.OTHER
+
+
+# -- weighing ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to read a text: a mention as a unit, on its way to a unit of the day, and how well it fits.
+
+    `hints`: other mentions that agree; `own`: how many words name what was above it in its own
+    time; `against`: mentions that disagree; `loose`: it has no marker and stands among other words;
+    `left`: how many words are not explained.
+    """
+
+    mention: Mention
+    level: Level
+    spelling: Spelling
+    going: Going
+    hints: tuple[Mention, ...]
+    own: int
+    against: int
+    loose: bool
+    left: int
+    other_kind: bool
+    score: int
+
+    @property
+    def today(self) -> bool:
+        """Whether the unit that is named is itself one of the day."""
+        return self.going.unit_id == self.going.today_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text taken apart."""
+
+    shown: str
+    words: tuple[Word, ...]
+    mentions: tuple[Mention, ...]
+    commas: bool
+
+
+_SPELLING_COSTS = {Spelling.EXACT: 0, Spelling.PARTLY: 1, Spelling.BARE: 2, Spelling.OTHER: 6}
+_AGAINST_COSTS = 8
+_KIND_COSTS = 3
+_LOOSE_COSTS = 2
+_OTHER_TIME_COSTS = 4
+_NEAR = 4
+"""Readings that fit this much worse are alternatives still."""
+
+
+def resolve(
+    unit_names: UnitNames, text: str, on: date, *, within: str | None = None, point: PointIn | None = None
+) -> Resolution:
+    """Which unit of a day a text means; `within` (a unit of any time) leaves out all that is not in it."""
+    day = unit_names.day(on)
+    shown = clean(text)
+    words = tuple(words_of(shown))
+    taken = _Text(shown, words, tuple(mentions_in(words, day)), bool(words) and words[-1].segment > 0)
+    readings = [
+        reading
+        for mention in taken.mentions
+        for reading in _readings(taken, mention, day)
+        if within is None or within in reading.going.around or within == reading.going.unit_id
+    ]
+    if not readings:
+        return Resolution(text, Outcome.NONE, 0.0)
+    best = max(reading.score for reading in readings)
+    fits = [reading for reading in readings if reading.score == best]
+    near = [reading for reading in readings if best - _NEAR <= reading.score < best]
+    return _resolution(unit_names, text, taken, fits=fits, near=near, point=point)
+
+
+def _readings(taken: _Text, mention: Mention, day: Day) -> Iterator[Reading]:
+    if mention.beside and taken.commas:
+        return
+    others = sorted(
+        (one for one in taken.mentions if not one.meets(mention)),
+        key=lambda one: (one.start - one.end, abs(one.start - mention.end)),
+    )
+    for named, spelling in mention.named:
+        for going in day.goings[named.unit_id]:
+            reading = _reading(taken, mention, named, spelling, going=going, others=others)
+            if reading.hints or not (reading.loose or mention.beside):
+                yield reading
+
+
+def _reading(
+    taken: _Text,
+    mention: Mention,
+    named: Named,
+    spelling: Spelling,
+    *,
+    going: Going,
+    others: Sequence[Mention],
+) -> Reading:
+    hints: list[Mention] = []
+    for other in others:
+        if not other.ids.isdisjoint(going.around) and not any(other.meets(hint) for hint in hints):
+            hints.append(other)
+    explained = {place for one in (mention, *hints) for place in range(one.start, one.end)}
+    against = {
+        other.start
+        for other in others
+        if _is_clear(other, mention) and explained.isdisjoint(range(other.start, other.end))
+    }
+    loose = mention.marker is None and any(
+        word.segment == taken.words[mention.start].segment
+        and place not in explained
+        and word.folded not in _SAYS_NOTHING
+        for place, word in enumerate(taken.words)
+    )
+    other_kind = (
+        mention.marker is not None and named.level is Level.WARD and mention.marker.kind != named.kind
+    )
+    cost = (
+        _SPELLING_COSTS[spelling]
+        + _AGAINST_COSTS * len(against)
+        + _KIND_COSTS * other_kind
+        + _LOOSE_COSTS * loose
+        + _gap(taken, mention, hints)
+        + _OTHER_TIME_COSTS * _is_of_another_time(taken, mention, going)
+    )
+    return Reading(
+        mention=mention,
+        level=named.level,
+        spelling=spelling,
+        going=going,
+        hints=tuple(hints),
+        own=sum(hint.end - hint.start for hint in hints if not hint.ids.isdisjoint(going.own)),
+        against=len(against),
+        loose=loose,
+        left=sum(
+            place not in explained and word.folded not in _SAYS_NOTHING
+            for place, word in enumerate(taken.words)
+        ),
+        other_kind=other_kind,
+        score=2 * len(explained) - cost,
+    )
+
+
+def _is_clear(other: Mention, mention: Mention) -> bool:
+    """Whether what a mention says must agree: it has a marker, or stands alone after the unit."""
+    return other.marker is not None or (other.alone and other.start >= mention.end)
+
+
+def _gap(taken: _Text, mention: Mention, hints: Sequence[Mention]) -> int:
+    """1 when something stands between the unit and the next hint: "Trần Phú, Ghềnh Ráng, Quy Nhơn".
+
+    And when all hints stand before it, though people go from the small to the large.
+    """
+    if hints and all(hint.start < mention.start for hint in hints):
+        return 1
+    following = min((hint.start for hint in hints if hint.start >= mention.end), default=mention.end)
+    between = taken.words[mention.end : following]
+    return int(any(word.folded not in _SAYS_NOTHING for word in between))
+
+
+def _is_of_another_time(taken: _Text, mention: Mention, going: Going) -> bool:
+    """Whether "cũ" or "mới" right after the name says that it is not this one."""
+    after = taken.words[mention.end : mention.end + 1]
+    if not after or after[0].segment != taken.words[mention.end - 1].segment:
+        return False
+    today = going.unit_id == going.today_id
+    return today if after[0].folded == "cu" else not today if after[0].folded == "moi" else False
+
+
+def _resolution(
+    unit_names: UnitNames,
+    text: str,
+    taken: _Text,
+    *,
+    fits: Sequence[Reading],
+    near: Sequence[Reading],
+    point: PointIn | None,
+) -> Resolution:
+    by_today: dict[str, list[Reading]] = defaultdict(list)
+    for reading in fits:
+        by_today[reading.going.today_id].append(reading)
+    told = {today_id: max(readings, key=_telling) for today_id, readings in by_today.items()}
+    sure = max(map(_sureness, fits))
+    weights = {today_id: max(map(_weight, readings)) for today_id, readings in by_today.items()}
+    whole = sum(weights.values())
+    shares = _with_point(
+        {today_id: sure * weight / whole for today_id, weight in weights.items()}, sure, point
+    )
+    others = [one for one in near if one.going.today_id not in told]
+    if others and len(shares) == 1:
+        shares = {today_id: share - _RIVALS_COST for today_id, share in shares.items()}
+    for reading in sorted(others, key=lambda one: -one.score)[:_MOST_NEAR]:
+        told.setdefault(reading.going.today_id, reading)
+    candidates = [
+        Candidate(
+            unit=unit_names.units[today_id],
+            former=None if reading.today else unit_names.units[reading.going.unit_id],
+            confidence=round(max(shares.get(today_id, _NEAR_SHARE * sure), 0.01), 2),
+            why=_why(unit_names, reading, point),
+        )
+        for today_id, reading in told.items()
+        if point is None or today_id in shares or today_id not in by_today
+    ]
+    candidates.sort(key=lambda one: (-one.confidence, collation_key(one.unit.name), one.unit.unit_id))
+    one = len(shares) == 1 and candidates[0].confidence >= SURE_ENOUGH
+    pieces = any(told[today_id].going.pieces for today_id in shares)
+    return Resolution(
+        text=text,
+        outcome=Outcome.ONE if one else Outcome.ASK,
+        confidence=candidates[0].confidence,
+        candidates=tuple(candidates[:MOST_CANDIDATES]),
+        needs=Needs.COORDINATE if pieces and not one else None,
+        rest=_rest(taken, told[candidates[0].unit.unit_id]),
+        left_off=max(0, len(candidates) - MOST_CANDIDATES),
+    )
+
+
+def _telling(reading: Reading) -> tuple[int, bool]:
+    """Through which unit to tell it: the one in whose time the address is written, else today's."""
+    return reading.own, reading.today
+
+
+_RIVALS_COST = 0.03
+_NEAR_SHARE = 0.05
+_MOST_NEAR = 5
+
+
+def _sureness(reading: Reading) -> float:
+    """How sure a reading is, if it is the only one: calibrated on the labelled addresses."""
+    sure = 0.99
+    if reading.mention.marker is None:
+        sure -= 0.04 if reading.hints else 0.2
+    elif not reading.hints:
+        sure -= 0.06
+    sure -= {Spelling.EXACT: 0, Spelling.PARTLY: 0.03, Spelling.BARE: 0.02, Spelling.OTHER: 0.3}[
+        reading.spelling
+    ]
+    sure -= 0.25 * (reading.loose + reading.mention.beside) + 0.15 * reading.other_kind
+    sure -= 0.5 * reading.against
+    if reading.level is Level.PROVINCE and reading.left:
+        sure -= 0.5
+    return max(sure, 0.05)
+
+
+def _weight(reading: Reading) -> float:
+    """How the sureness is shared among several: a name of today weighs more, a piece by its share."""
+    if reading.today or reading.level is Level.PROVINCE:
+        return 3.0
+    return 1.5 * (reading.going.share if reading.going.pieces and reading.going.share else 1.0)
+
+
+def _with_point(shares: dict[str, float], sure: float, point: PointIn | None) -> dict[str, float]:
+    """The point decides among what the text allows, if it lies well inside; it never adds to it."""
+    if point is None or point.unit_id is None:
+        return shares
+    if point.unit_id not in shares:
+        return {today_id: share * 0.3 for today_id, share in shares.items()}
+    if not point.certain:
+        return shares
+    return {point.unit_id: min(0.97, sure + (0.05 if len(shares) > 1 else 0.2))}
+
+
+def _why(unit_names: UnitNames, reading: Reading, point: PointIn | None) -> Why:
+    today = unit_names.units[reading.going.today_id]
+    former = unit_names.units[reading.going.unit_id]
+    if reading.against:
+        return Why("contradicted", {"unit": today.full_name})
+    if point is not None and point.unit_id is not None and point.certain:
+        there = point.unit_id == today.unit_id
+        if not there or reading.going.pieces:
+            return Why("point" if there else "elsewhere", {"unit": today.full_name})
+    fields = {"unit": today.full_name, "former": former.full_name}
+    if reading.today:
+        return Why("today", fields)
+    if reading.level is not Level.WARD:
+        return Why("inside", fields)
+    return Why("part" if reading.going.pieces else "whole", fields)
+
+
+def _rest(taken: _Text, reading: Reading) -> str:
+    """What of the text names no unit: what stands before all that does, or else behind it."""
+    explained = (reading.mention, *reading.hints)
+    first = taken.words[min(one.start for one in explained)]
+    last = taken.words[max(one.end for one in explained) - 1]
+    before = taken.shown[: first.start].strip(_EDGES)
+    if before:
+        return before
+    after = [word for word in taken.words if word.start >= last.end]
+    if all(word.folded in _SAYS_NOTHING for word in after):
+        return ""
+    return taken.shown[last.end :].strip(_EDGES)
+
+
+_EDGES = " \t\r\n,;:.-–—|()[]"
+
+
+# -- typeahead ---------------------------------------------------------------------------------
+
+
+def find(unit_names: UnitNames, words: str, on: date, *, most: int = 10) -> list[UnitFound]:
+    """Units, then and now, whose name has words that begin so; further words may be of what is above.
+
+    First those whose name begins so, those of the day before former ones; then those that have it inside.
+    """
+    asked = fold(clean(words))
+    if not asked:
+        return []
+    found: dict[str, int] = {}
+    for place, (unit_id, name, former, above) in enumerate(unit_names.day(on).found):
+        rank = _rank(unit_names.units[unit_id], name, above, asked)
+        if rank is not None:
+            found[unit_id] = rank * 4_000_000 + (2_000_000 if former else 0) + place
+    return [_unit_found(unit_names, unit_id, on) for unit_id in sorted(found, key=found.__getitem__)[:most]]
+
+
+def _rank(unit: Unit, name: str, above: str, asked: str) -> int | None:
+    """0: it begins so; 1: a later word does; 2: with words of the units above; None: not at all."""
+    if " " + asked in name:
+        begins = name.startswith((f" {asked}", f" {fold(unit.kind)} {asked}"))
+        return 0 if begins else 1
+    words = asked.split()
+    for many in range(len(words) - 1, 0, -1):
+        if " " + " ".join(words[:many]) + " " in name + " ":
+            return 2 if all(" " + word in above for word in words[many:]) else None
+    return None
+
+
+def _unit_found(unit_names: UnitNames, unit_id: str, on: date) -> UnitFound:
+    unit = unit_names.units[unit_id]
+    former = not unit.stood_on(on)
+    became = dict.fromkeys(going.today_id for going in unit_names.day(on).goings[unit_id] if former)
+    return UnitFound(
+        unit, unit_names.path_of(unit_id), former, tuple(unit_names.units[one] for one in became)
+    )
