@@ -48,6 +48,7 @@ from haidang.infra.version import program_version
 from haidang.kernel.actors import Actor, Audience, part
 from haidang.kernel.errors import Conflict, HaidangError, Invalid, Unavailable
 from haidang.kernel.instants import SystemClock
+from haidang.places.loading import load_facts
 from haidang.sdk.conformance import check_pack, check_packs
 from haidang.sdk.loading import installed_packs, pack_folder
 from haidang.sdk.scaffold import new_pack
@@ -220,8 +221,13 @@ def _settings() -> Settings:
 @asynccontextmanager
 async def _connection() -> AsyncIterator[Connection]:
     async with database_of(_settings()) as dsn, connected(dsn) as connection:
-        await apply_migrations(connection)
+        await _bring_up_to_date(connection)
         yield connection
+
+
+async def _bring_up_to_date(connection: Connection) -> list[str]:
+    """Apply the migrations and load the facts that are missing; returns their names."""
+    return [*await apply_migrations(connection), *await load_facts(operator(), connection)]
 
 
 @asynccontextmanager
@@ -238,7 +244,8 @@ async def _transaction() -> AsyncIterator[Connection]:
 @click.option("--demo", is_flag=True, cls=SpokenOption, help=_("Also run the demo province."))
 def up(*, demo: bool) -> None:
     """Run every part and restart what dies, until Ctrl-C."""
-    supervisor = Supervisor(_settings(), Progress(Console(), translate), _CLOCK, demo=demo)
+    progress = Progress(Console(), translate)
+    supervisor = Supervisor(_settings(), progress, _CLOCK, demo=demo, load=load_facts)
     asyncio.run(supervisor.run())
 
 
@@ -285,11 +292,11 @@ def _run_part(name: str) -> None:
 @audience(Audience.ADMINISTRATOR)
 @haidang.command(help=_("Bring the database up to date with this version."))
 def migrate() -> None:
-    """Apply the migrations that are missing."""
+    """Apply the migrations and load the facts that are missing."""
 
     async def run() -> list[str]:
         async with database_of(_settings()) as dsn, connected(dsn) as connection:
-            return await apply_migrations(connection)
+            return await _bring_up_to_date(connection)
 
     names = asyncio.run(run())
     for name in names:

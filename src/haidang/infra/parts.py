@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -138,11 +138,14 @@ class Supervisor:
         *,
         demo: bool = False,
         environ: Mapping[str, str] | None = None,
+        load: Callable[[Actor, Connection], Awaitable[object]] | None = None,
     ) -> None:
+        """`load` brings in what the rooms carry, after the migrations and before the parts start."""
         self._settings = settings
         self._progress = progress
         self._clock = clock
         self._demo = demo
+        self._load = load
         self._environ = dict(os.environ if environ is None else environ)
         self._actor: Actor = part("up")
         self._database: EmbeddedDatabase | None = None
@@ -187,6 +190,8 @@ class Supervisor:
         async with connected(self._dsn) as connection:
             with self._progress.step(_("Bringing the database up to date")):
                 await migrate(connection)
+                if self._load is not None:
+                    await self._load(self._actor, connection)
             await self._show_operator_token(connection)
         port = web_socket.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
