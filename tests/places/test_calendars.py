@@ -11,7 +11,6 @@ from haidang.infra.database import Connection
 from haidang.kernel.actors import Actor, Audience, anonymous, part
 from haidang.kernel.instants import SetClock
 from haidang.places.calendars import (
-    FACTS,
     AppliesTo,
     CalendarDay,
     CalendarDayConfirmed,
@@ -29,6 +28,7 @@ from haidang.places.calendars import (
     read_calendar,
     set_calendar_day,
 )
+from haidang.places.loading import COLLECTIONS, FOLDER
 
 ADMINISTRATOR = part("test")
 OFFICER = Actor("urn:haidang:person:1", frozenset({Audience.PUBLIC, Audience.OFFICER}))
@@ -36,8 +36,16 @@ CULTURE_DAY = (date(2026, 11, 24), DayKind.HOLIDAY, AppliesTo.ALL)
 BASIS, REASON = "Luật số 1/2026/QH16", "Đã đăng Công báo"
 
 
+async def load(connection: Connection) -> None:
+    await load_calendar(connection, {}, FOLDER)
+
+
+def test_the_calendar_is_loaded_with_the_facts() -> None:
+    assert load_calendar in [one.load for one in COLLECTIONS]
+
+
 def test_what_is_carried_is_in_pairs_and_in_order() -> None:
-    days = read_calendar(FACTS.read_text(encoding="utf-8"))
+    days = read_calendar((FOLDER / "calendar.tsv").read_text(encoding="utf-8"))
     assert days == sorted(days, key=lambda day: (day.on, day.kind))
     assert len({(day.on, day.kind, day.applies_to) for day in days}) == len(days) == 77
     kinds = Counter(day.kind for day in days)
@@ -52,7 +60,10 @@ def test_what_is_carried_is_in_pairs_and_in_order() -> None:
 
 
 def test_the_swap_of_2_january_2026_is_there_and_24_november_is_not_confirmed() -> None:
-    days = {(day.on, day.kind): day for day in read_calendar(FACTS.read_text(encoding="utf-8"))}
+    days = {
+        (day.on, day.kind): day
+        for day in read_calendar((FOLDER / "calendar.tsv").read_text(encoding="utf-8"))
+    }
     assert days[date(2026, 1, 2), DayKind.SWAPPED_DAY_OFF].applies_to is AppliesTo.STATE_BODIES
     assert days[date(2026, 1, 10), DayKind.MAKEUP_WORKDAY].confirmed
     assert days[date(2026, 11, 24), DayKind.HOLIDAY].status is DayStatus.TO_BE_CONFIRMED
@@ -65,7 +76,7 @@ def test_dates_in_names_are_written_as_people_write_them() -> None:
 
 
 async def test_anybody_may_read_the_calendar(connection: Connection) -> None:
-    await load_calendar(ADMINISTRATOR, connection)
+    await load(connection)
     days = await calendar_days(anonymous(), connection, date(2026, 11, 24), date(2026, 11, 24))
     assert [(day.name, day.confirmed) for day in days] == [("Ngày Văn hóa Việt Nam", False)]
     year = await calendar_days(anonymous(), connection, date(2026, 1, 1), date(2026, 12, 31))
@@ -74,14 +85,17 @@ async def test_anybody_may_read_the_calendar(connection: Connection) -> None:
 
 
 async def test_loading_again_changes_nothing(connection: Connection) -> None:
-    await load_calendar(ADMINISTRATOR, connection)
-    assert await load_calendar(ADMINISTRATOR, connection) == 0
+    await load(connection)
+    before = await calendar_days(anonymous(), connection, date(2024, 1, 1), date(2028, 12, 31))
+    await load(connection)
+    assert await calendar_days(anonymous(), connection, date(2024, 1, 1), date(2028, 12, 31)) == before
+    assert len(before) == 77
 
 
 async def test_a_day_is_confirmed_once_with_its_basis_and_the_history_says_who(
     connection: Connection, clock: SetClock
 ) -> None:
-    await load_calendar(ADMINISTRATOR, connection)
+    await load(connection)
     day = await confirm_calendar_day(
         ADMINISTRATOR, connection, *CULTURE_DAY, legal_basis=BASIS, reason=REASON, now=clock.now()
     )
@@ -99,7 +113,7 @@ async def test_a_day_is_confirmed_once_with_its_basis_and_the_history_says_who(
 async def test_a_release_leaves_what_was_decided_alone_and_drops_what_it_lacks(
     connection: Connection, clock: SetClock
 ) -> None:
-    await load_calendar(ADMINISTRATOR, connection)
+    await load(connection)
     await confirm_calendar_day(
         ADMINISTRATOR, connection, *CULTURE_DAY, legal_basis=BASIS, reason=REASON, now=clock.now()
     )
@@ -111,7 +125,7 @@ async def test_a_release_leaves_what_was_decided_alone_and_drops_what_it_lacks(
         "INSERT INTO places.calendar_day (on_day, kind, applies_to, name, legal_basis, status)"
         " VALUES ('2027-06-01', 'holiday', 'all', 'Nhầm', '-', 'published')"
     )
-    assert await load_calendar(ADMINISTRATOR, connection) == 1
+    await load(connection)
     days = await calendar_days(anonymous(), connection, date(2026, 11, 24), date(2027, 12, 31))
     names = {day.name for day in days}
     assert "Ngày thử" in names
@@ -122,7 +136,7 @@ async def test_a_release_leaves_what_was_decided_alone_and_drops_what_it_lacks(
 async def test_a_day_that_turns_out_not_to_be_is_struck_and_stays_on_record(
     connection: Connection, clock: SetClock
 ) -> None:
-    await load_calendar(ADMINISTRATOR, connection)
+    await load(connection)
     (day,) = await calendar_days(anonymous(), connection, CULTURE_DAY[0], CULTURE_DAY[0])
     struck = replace(day, status=DayStatus.STRUCK)
     await set_calendar_day(ADMINISTRATOR, connection, struck, reason="Luật chưa thông qua", now=clock.now())
@@ -135,7 +149,7 @@ async def test_a_day_that_turns_out_not_to_be_is_struck_and_stays_on_record(
 
 
 async def test_who_may_not_and_what_may_not(connection: Connection, clock: SetClock) -> None:
-    await load_calendar(ADMINISTRATOR, connection)
+    await load(connection)
     (day,) = await calendar_days(anonymous(), connection, CULTURE_DAY[0], CULTURE_DAY[0])
     with pytest.raises(CalendarIsForAdministrators):
         await set_calendar_day(OFFICER, connection, day, reason=REASON, now=clock.now())
@@ -143,8 +157,6 @@ async def test_who_may_not_and_what_may_not(connection: Connection, clock: SetCl
         await confirm_calendar_day(
             OFFICER, connection, *CULTURE_DAY, legal_basis=BASIS, reason=REASON, now=clock.now()
         )
-    with pytest.raises(CalendarIsForAdministrators):
-        await load_calendar(OFFICER, connection)
     with pytest.raises(CalendarHistoryIsForOfficers):
         await calendar_decisions(anonymous(), connection, day.on, day.on)
     with pytest.raises(CalendarReasonMissing):

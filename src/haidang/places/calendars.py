@@ -19,8 +19,6 @@ from haidang.kernel.actors import Actor, Audience
 from haidang.kernel.errors import Conflict, Denied, Invalid, NotFound
 from haidang.kernel.instants import Instant
 
-FACTS = Path(__file__).parent / "facts" / "calendar.tsv"
-
 queries = load_queries(Path(__file__).parent / "sql" / "calendars.sql")
 
 
@@ -209,31 +207,26 @@ async def calendar_decisions(
     ]
 
 
-async def load_calendar(actor: Actor, connection: Connection) -> int:
-    """Bring the carried days in, and take away what the release no longer has; how many days changed.
+async def load_calendar(connection: Connection, _description: Mapping[str, Any], folder: Path) -> None:
+    """Bring a release's days in, and take away what it no longer has.
 
     What an administrator has decided about is left alone.
     """
-    _require_administrator(actor)
-    days = read_calendar(FACTS.read_text(encoding="utf-8"))
+    days = read_calendar((folder / "calendar.tsv").read_text(encoding="utf-8"))
     key = {
         "on_days": [day.on for day in days],
         "kinds": [day.kind for day in days],
         "applies_to": [day.applies_to for day in days],
     }
-    dropped = [row async for row in queries.drop_calendar_days(connection, **key)]
-    written = [
-        row
-        async for row in queries.load_calendar_days(
-            connection,
-            **key,
-            names=[day.name for day in days],
-            legal_bases=[day.legal_basis for day in days],
-            statuses=[day.status for day in days],
-            notes=[day.note for day in days],
-        )
-    ]
-    return len(dropped) + len(written)
+    await queries.drop_calendar_days(connection, **key)
+    await queries.load_calendar_days(
+        connection,
+        **key,
+        names=[day.name for day in days],
+        legal_bases=[day.legal_basis for day in days],
+        statuses=[day.status for day in days],
+        notes=[day.note for day in days],
+    )
 
 
 async def _held(connection: Connection, on: date, kind: DayKind, applies_to: AppliesTo) -> CalendarDay | None:

@@ -20,6 +20,7 @@ from haidang.kernel.actors import Actor, Audience
 from haidang.kernel.geometry import Box
 from haidang.kernel.instants import Clock, SystemClock
 from haidang.places import store
+from haidang.places.calendars import load_calendar
 from haidang.places.errors import FactsAreForTheHouse, FactsMalformed
 from haidang.places.model import Level, Link, LinkKind, ReportingArea, Unit
 from haidang.places.store import FACTS, NewOutline, Release, StoredOutline
@@ -293,5 +294,8 @@ def _outline_of(head: Sequence[str], parts: Sequence[Sequence[Sequence[float]]])
     return NewOutline(StoredOutline(_URN + unit_id, b"".join(pieces), float(accuracy)), box)
 
 
-COLLECTIONS: tuple[Collection, ...] = (Collection("units.toml", load_units),)
+COLLECTIONS: tuple[Collection, ...] = (
+    Collection("units.toml", load_units),
+    Collection("calendar.toml", load_calendar),
+)
 """Everything that is loaded, in this order."""

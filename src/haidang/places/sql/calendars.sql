@@ -40,7 +40,7 @@ SELECT made.on_day, made.kind, made.applies_to, made.former, made.later, made.re
  WHERE made.on_day BETWEEN :since AND :until
  ORDER BY made.decision_id;
 
--- name: load_calendar_days(on_days, kinds, applies_to, names, legal_bases, statuses, notes)
+-- name: load_calendar_days(on_days, kinds, applies_to, names, legal_bases, statuses, notes)!
 -- Write the days of a release; those that an administrator has decided about stay as they are.
 INSERT INTO places.calendar_day AS kept (on_day, kind, applies_to, name, legal_basis, status, note)
 SELECT given.on_day, given.kind, given.applies_to, given.name, given.legal_basis, given.status, given.note
@@ -56,10 +56,9 @@ SELECT given.on_day, given.kind, given.applies_to, given.name, given.legal_basis
                   note = excluded.note
  WHERE kept.decided_at IS NULL
    AND (kept.name, kept.legal_basis, kept.status, kept.note)
-       IS DISTINCT FROM (excluded.name, excluded.legal_basis, excluded.status, excluded.note)
-RETURNING kept.on_day;
+       IS DISTINCT FROM (excluded.name, excluded.legal_basis, excluded.status, excluded.note);
 
--- name: drop_calendar_days(on_days, kinds, applies_to)
+-- name: drop_calendar_days(on_days, kinds, applies_to)!
 -- Take away the days that a release no longer has and that nobody has decided about.
 DELETE FROM places.calendar_day AS kept
  WHERE kept.decided_at IS NULL
@@ -69,5 +68,4 @@ DELETE FROM places.calendar_day AS kept
               AS given (on_day, kind, applies_to)
         WHERE given.on_day = kept.on_day
           AND given.kind = kept.kind
-          AND given.applies_to = kept.applies_to)
-RETURNING kept.on_day;
+          AND given.applies_to = kept.applies_to);
