@@ -39,6 +39,14 @@ class SettingNotAnAddress(SettingWrong):
     """The setting {name} (from {origin}) must be an address that begins with {schemes}."""
 
 
+class WmtsAddressIncomplete(SettingWrong):
+    """The setting {name} (from {origin}) needs the numbers of a tile in it, each once, in braces: z, x, y."""
+
+
+class WmtsWithoutAttribution(SettingWrong):
+    """The setting {name} must say whose map the one of wmts_url is (from {origin})."""
+
+
 class SettingUnknown(Invalid):
     """There is no setting {name} (in {origin}); docs/reference/settings.md lists them all."""
 
@@ -112,6 +120,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     otlp_endpoint: Annotated[
         str | None,
         Meta(description="Where traces are sent (OTLP over HTTP). Without it no trace leaves the machine."),
+    ] = None
+    wmts_url: Annotated[
+        str | None,
+        Meta(
+            description="Tiles of the province's own map service (WMTS), told of in `/tiles/catalog.json`: an "
+            "`https:` address with `{z}`, `{x}` and `{y}` in it, in the usual grid of web maps. Say in "
+            "`wmts_attribution` what must stand under it."
+        ),
+    ] = None
+    wmts_attribution: Annotated[
+        str | None, Meta(description="The line that the map service of `wmts_url` asks for.")
     ] = None
     log_format: Annotated[
         Literal["auto", "console", "json"],
@@ -216,7 +235,19 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     _check_url(settings, "mqtt_url", ("mqtt", "mqtts"), chosen)
     _check_url(settings, "objects_url", ("file", "s3"), chosen)
     _check_url(settings, "otlp_endpoint", ("http", "https"), chosen)
+    _check_url(settings, "wmts_url", ("https",), chosen)
+    _check_wmts(settings, chosen)
     return settings
+
+
+def _check_wmts(settings: Settings, chosen: Mapping[str, tuple[Any, str]]) -> None:
+    """A map service needs a tile's numbers in its address, and a line that says whose it is."""
+    if settings.wmts_url is None:
+        return
+    if not all(settings.wmts_url.count(part) == 1 for part in ("{z}", "{x}", "{y}")):
+        raise WmtsAddressIncomplete(name="wmts_url", origin=chosen["wmts_url"][1])
+    if not settings.wmts_attribution:
+        raise WmtsWithoutAttribution(name="wmts_attribution", origin=chosen["wmts_url"][1])
 
 
 def is_loopback(host: str) -> bool:
