@@ -10,9 +10,11 @@ from haidang.infra.templates import Templates
 from haidang.infra.translations import LOCALES
 from haidang.kernel.actors import Audience
 from haidang.web.api.ngsi_ld.problems import answer_of
+from haidang.web.api.tiles.routes import tile_routes
 from haidang.web.portal.home import home_route
 from haidang.web.portal.pages import PackPages
 from haidang.web.portal.search import search_route, sources_of
+from haidang.web.portal.shell import shell_routes
 from haidang.web.shared.audiences import audiences_of, guard_audience
 from haidang.web.shared.charts import bar_chart
 from haidang.web.shared.dispatch import Dispatcher
@@ -36,13 +38,16 @@ def build_portal(house: House, frame: Frame) -> Litestar:
     """The portal's routes, guarded by audience, behind no middleware: the dispatcher is before them."""
     build_globals(house.templates)
     pages = PackPages(house, frame)
+    files = StaticFiles()
     portal = Litestar(
         route_handlers=[
             home_route(house, frame, pages),
             search_route(house, frame, sources_of(house, frame)),
             *pages.routes(),
             *health_routes(house),
-            _static_route(StaticFiles()),
+            *tile_routes(house),
+            *shell_routes(house, frame, files),
+            _static_route(files),
         ],
         guards=[guard_audience],
         lifespan=[lambda _: house.lifespan()],

@@ -33,7 +33,7 @@ class Answer:
     async def send(self, send: Send) -> None:
         """Send it as ASGI messages."""
         headers = list(self.headers)
-        if self.status != HTTPStatus.NOT_MODIFIED:
+        if self.status not in {HTTPStatus.NOT_MODIFIED, HTTPStatus.NO_CONTENT}:
             headers.append((b"content-length", str(len(self.body)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
