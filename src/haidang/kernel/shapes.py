@@ -27,7 +27,7 @@ class ShapeCrossesItself(Invalid):
 def shape_of(geometry: Mapping[str, Any]) -> BaseGeometry:
     """The shape of a GeoJSON geometry, which is checked; raises GeometryMalformed or ShapeCrossesItself."""
     check_geometry(geometry)
-    shape = shapely.geometry.shape(geometry)
+    shape: BaseGeometry = shapely.geometry.shape(dict(geometry))
     if not shape.is_valid:
         raise ShapeCrossesItself(problem=shapely.is_valid_reason(shape))
     return shape

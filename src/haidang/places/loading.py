@@ -8,6 +8,7 @@ import hashlib
 import struct
 import tomllib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -114,13 +115,20 @@ def read_units(path: Path, laws: Mapping[str, str]) -> list[Unit]:
     units: list[Unit] = []
     above: dict[tuple[Level, str], list[Unit]] = {}
     for number, row in _rows(path):
-        try:
+        with _on_line(path, number):
             unit = _unit_of(row, laws, above)
-        except (ValueError, KeyError, ArithmeticError) as problem:
-            raise FactsMalformed(file=path.name, line=number, problem=repr(problem)) from None
         units.append(unit)
         above.setdefault((unit.level, unit.code), []).append(unit)
     return units
+
+
+@contextmanager
+def _on_line(path: Path, number: int) -> Iterator[None]:
+    """Whatever cannot be read there is a FactsMalformed that says where."""
+    try:
+        yield
+    except (ValueError, LookupError, ArithmeticError) as problem:
+        raise FactsMalformed(file=path.name, line=number, problem=repr(problem)) from None
 
 
 def _unit_of(row: Mapping[str, str], laws: Mapping[str, str], above: ByCode) -> Unit:
@@ -156,25 +164,27 @@ def _unit_of(row: Mapping[str, str], laws: Mapping[str, str], above: ByCode) -> 
 
 def read_links(path: Path, laws: Mapping[str, str], by_code: ByCode) -> list[Link]:
     """The links of a facts file; a code means the unit that ended, or stood from, that day."""
-    links: list[Link] = []
+    return list(_links(path, laws, by_code))
+
+
+def _links(path: Path, laws: Mapping[str, str], by_code: ByCode) -> Iterator[Link]:
     for number, row in _rows(path):
-        try:
-            level, day = Level(row["level"]), date.fromisoformat(row["takes_effect"])
-            links.append(
-                Link(
-                    from_id=_ending(by_code, level, row["from_code"], day).unit_id,
-                    to_id=_standing(by_code[level, row["to_code"]], day).unit_id,
-                    kind=LinkKind(row["kind"]),
-                    share=float(row["share"]) if row["share"] else None,
-                    people_share=float(row["people_share"]) if row["people_share"] else None,
-                    takes_effect=day,
-                    legal_basis=_law(row["legal_basis"], laws),
-                    verified=row["verified"] == "yes",
-                )
-            )
-        except (ValueError, KeyError, LookupError) as problem:
-            raise FactsMalformed(file=path.name, line=number, problem=repr(problem)) from None
-    return links
+        with _on_line(path, number):
+            yield _link_of(row, laws, by_code)
+
+
+def _link_of(row: Mapping[str, str], laws: Mapping[str, str], by_code: ByCode) -> Link:
+    level, day = Level(row["level"]), date.fromisoformat(row["takes_effect"])
+    return Link(
+        from_id=_ending(by_code, level, row["from_code"], day).unit_id,
+        to_id=_standing(by_code[level, row["to_code"]], day).unit_id,
+        kind=LinkKind(row["kind"]),
+        share=float(row["share"]) if row["share"] else None,
+        people_share=float(row["people_share"]) if row["people_share"] else None,
+        takes_effect=day,
+        legal_basis=_law(row["legal_basis"], laws),
+        verified=row["verified"] == "yes",
+    )
 
 
 def _by_code(units: Sequence[Unit]) -> dict[tuple[Level, str], list[Unit]]:
@@ -245,22 +255,17 @@ def read_outlines(path: Path) -> list[NewOutline]:
     head: list[str] = []
     parts: list[list[list[float]]] = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        try:
-            match line[:1]:
-                case "#":
-                    continue
-                case "=":
-                    if head:
-                        outlines.append(_outline_of(head, parts))
-                    head, parts = line.split()[1:], []
-                case "+":
-                    parts.append([_ring(line[2:], int(head[2]))])
-                case "-":
-                    parts[-1].append(_ring(line[2:], int(head[2])))
-                case _:
-                    raise ValueError(line[:20])
-        except (ValueError, IndexError) as problem:
-            raise FactsMalformed(file=path.name, line=number, problem=repr(problem)) from None
+        if line.startswith("#"):
+            continue
+        with _on_line(path, number):
+            if line.startswith("= "):
+                if head:
+                    outlines.append(_outline_of(head, parts))
+                head, parts = line.split()[1:], []
+            elif line.startswith("+ "):
+                parts.append([_ring(line[2:], int(head[2]))])
+            else:
+                parts[-1].append(_ring(line.removeprefix("- "), int(head[2])))
     if head:
         outlines.append(_outline_of(head, parts))
     return outlines
