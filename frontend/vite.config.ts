@@ -4,6 +4,7 @@ import { copyFileSync, readdirSync, readFileSync, statSync, writeFileSync } from
 import { join, resolve } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
+import { draw, ICONS } from "./icons.ts";
 
 const target = resolve(import.meta.dirname, "../src/haidang/web/static");
 const fontLicence = "node_modules/@fontsource/be-vietnam-pro/LICENSE";
@@ -22,6 +23,8 @@ const precompress: Plugin = {
   closeBundle() {
     // The Open Font License travels with the fonts.
     copyFileSync(resolve(import.meta.dirname, fontLicence), join(target, "be-vietnam-pro-OFL.txt"));
+    const mark = readFileSync(resolve(import.meta.dirname, "styles/mark.svg"), "utf8");
+    for (const icon of ICONS) writeFileSync(join(target, icon.name), draw(mark, icon));
     for (const path of files(target).filter((one) => compressible.test(one))) {
       const plain = readFileSync(path);
       const brotli = brotliCompressSync(plain, {
@@ -50,7 +53,7 @@ export default defineConfig({
     cssMinify: "lightningcss",
     modulePreload: false, // its polyfill would be an island of its own on every page
     rollupOptions: {
-      input: ["styles/public.css", "islands/live.ts", "styles/mark.svg"],
+      input: ["styles/public.css", "islands/live.ts", "islands/shell.ts", "sw.ts", "styles/mark.svg"],
       output: {
         entryFileNames: "[name]-[hash].js",
         assetFileNames: "[name]-[hash][extname]",

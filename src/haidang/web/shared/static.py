@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from haidang.infra.templates import manifest_path
+from haidang.infra.templates import STATIC_URL, manifest_path
 from haidang.web.shared.answers import Answer, Header, accepted_encodings, etag_of, header_of, matches
 from haidang.web.shared.errors import PageNotFound
 
@@ -59,6 +59,18 @@ class StaticFiles:
         return Answer(
             HTTPStatus.OK, ((b"content-type", found.content_type), *headers), found.bodies[encoding]
         )
+
+    def body(self, name: str) -> bytes:
+        """The content of a file; raises PageNotFound."""
+        found = self._read().get(name)
+        if found is None:
+            raise PageNotFound
+        return found.bodies[""]
+
+    def address(self, name: str) -> str:
+        """Where a file whose name stays the same stands: another content is another address."""
+        found = self._read().get(name)
+        return f"{STATIC_URL}{name}?{found.etag[:8]}" if found is not None else f"{STATIC_URL}{name}"
 
     def _read(self) -> dict[str, _File]:
         if self._files is None:
