@@ -23,7 +23,14 @@ SQUARES = 64
 
 
 async def entity_tile(
-    actor: Actor, connection: Connection, type_name: str, type_iri: str, tile: Tile
+    actor: Actor,
+    connection: Connection,
+    type_name: str,
+    type_iri: str,
+    tile: Tile,
+    *,
+    most_points: int = MOST_POINTS,
+    counted_to: int = COUNTED_TO,
 ) -> bytes:
     """The layer `entity` of one type, of what the actor may see; empty where there is none.
 
@@ -38,9 +45,9 @@ async def entity_tile(
         "first": first,
     }
     rows = [
-        row async for row in queries.entities_in_cells(connection, **seen, last=last, most=MOST_POINTS + 1)
+        row async for row in queries.entities_in_cells(connection, **seen, last=last, most=most_points + 1)
     ]
-    if len(rows) <= MOST_POINTS:
+    if len(rows) <= most_points:
         columns: dict[str, list[Value]] = {"id": [row["entity_id"] for row in rows]}
     else:
         rows = [
@@ -50,12 +57,12 @@ async def entity_tile(
                 **seen,
                 span=(last - first + 1) // SQUARES,
                 parts=SQUARES,
-                most=COUNTED_TO + 1,
+                most=counted_to + 1,
             )
         ]
         columns = {
-            "count": [min(row["entities"], COUNTED_TO) for row in rows],
-            "more": [True if row["entities"] > COUNTED_TO else None for row in rows],
+            "count": [min(row["entities"], counted_to) for row in rows],
+            "more": [True if row["entities"] > counted_to else None for row in rows],
         }
     x, y = tile.steps(
         np.array([row["longitude"] for row in rows], dtype=np.float64),
