@@ -124,8 +124,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wmts_url: Annotated[
         str | None,
         Meta(
-            description="Tiles of the province's own map service (WMTS), told of in `/tiles/catalog.json`: an "
-            "`https:` address with `{z}`, `{x}` and `{y}` in it, in the usual grid of web maps. Say in "
+            description="Tiles of the province's own map service (WMTS), told of in `/tiles/catalog.json`: "
+            "an `https:` address with `{z}`, `{x}` and `{y}` in it, in the usual grid of web maps. Say in "
             "`wmts_attribution` what must stand under it."
         ),
     ] = None
