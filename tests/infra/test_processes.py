@@ -85,6 +85,7 @@ async def test_a_child_is_not_in_our_process_group() -> None:
 _LISTENER = """
 import asyncio, signal, sys
 from haidang.infra.processes import stop_on_signals
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 if "nohup" in sys.argv:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 async def main():

@@ -16,7 +16,7 @@ def test_the_locks_answer_to_pyproject() -> None:
 def test_a_lock_without_a_hash_or_with_an_address_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("uv", "run", "build", "dev"):
+    for name in ("uv", "run", "build", "basemap", "dev"):
         (tmp_path / f"{name}.txt").write_text((prepare.LOCKS / f"{name}.txt").read_text("utf-8"), "utf-8")
     with (tmp_path / "run.txt").open("a") as opened:
         opened.write("--index-url https://mirror.example\nstray==1.0\n")
