@@ -335,8 +335,7 @@ def _about_former_units(draft: Draft, around: Surroundings) -> Iterator[Finding]
         unit = around.units.get(unit_id)
         # One that begins on the very day cannot end on it: the order of the two would be unknown.
         if unit is None or not (
-            (unit.valid_from is None or unit.valid_from < draft.takes_effect)
-            and (unit.valid_to is None or unit.valid_to > draft.takes_effect)
+            (unit.valid_from is None or unit.valid_from < draft.takes_effect) and unit.valid_to is None
         ):
             yield Finding(Trouble.UNIT_NOT_THERE, {"unit": _named(around, unit_id)})
         elif unit.level is not draft.level:
