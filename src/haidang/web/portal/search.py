@@ -15,6 +15,11 @@ from markupsafe import Markup
 from haidang.context import service as context
 from haidang.infra.database import Connection, reading
 from haidang.kernel.actors import Audience, anonymous
+from haidang.kernel.instants import VIETNAM
+from haidang.places.finding import find_units
+from haidang.places.gazetteer import find_named_places
+from haidang.places.naming import UnitFound
+from haidang.places.service import units
 from haidang.sdk.model import EntityView, Pack, Searchable, SearchHit
 from haidang.web.shared.answers import Whole
 from haidang.web.shared.audiences import actor_of
@@ -96,11 +101,49 @@ class EntitySource:
         return known[1]
 
 
+class UnitSource:
+    """Administrative units, those of today first, former ones with what they became."""
+
+    label = GROUP_LABELS["units"]
+
+    def __init__(self, say: Callable[[str, str], str]) -> None:
+        self._say = say
+
+    async def find(self, connection: Connection, asked: Asked, most: int) -> Sequence[SearchHit]:
+        """Units whose name begins with the words."""
+        on = asked.now.astimezone(VIETNAM).date()
+        found = await find_units(asked.actor, connection, asked.question.text, on=on, most=most)
+        return [self._hit(one, asked.locale) for one in found]
+
+    def _hit(self, found: UnitFound, locale: str) -> SearchHit:
+        unit = found.unit
+        where = ", ".join(one.full_name for one in found.path)
+        if found.became:
+            now = ", ".join(one.full_name for one in found.became)
+            where = self._say(locale, "{where}; today {now}").format(where=where, now=now).lstrip("; ")
+        return SearchHit(unit.full_name, f"/don-vi/{unit.unit_id.rsplit(':', 1)[-1]}", where)
+
+
+class NamedPlaceSource:
+    """Streets, waters and places of the base map that the province has built, if it has."""
+
+    label = GROUP_LABELS["named-places"]
+
+    async def find(self, connection: Connection, asked: Asked, most: int) -> Sequence[SearchHit]:
+        """Those with a word that begins so, with the ward they lie in."""
+        found = await find_named_places(asked.actor, connection, asked.question.text, most=most)
+        wards = await units(asked.actor, connection, sorted({one.unit_id for one in found if one.unit_id}))
+        return [
+            SearchHit(one.name, "", wards[one.unit_id].full_name if one.unit_id in wards else "")
+            for one in found
+        ]
+
+
 def sources_of(house: House, frame: Frame) -> list[SearchSource]:
     """What the portal's search finds, in the order of its groups; a room's own source is added here."""
     pages = PageSource(lambda asked: frame.menu(asked.actor), house.translations.gettext)
     of_packs = [EntitySource(pack, one) for pack in house.packs for one in pack.searchables]
-    return [pages, *of_packs]
+    return [pages, UnitSource(house.translations.gettext), NamedPlaceSource(), *of_packs]
 
 
 def search_route(house: House, frame: Frame, sources: Sequence[SearchSource]) -> HTTPRouteHandler:
