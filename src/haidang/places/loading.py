@@ -291,8 +291,7 @@ def _outline_of(head: Sequence[str], parts: Sequence[Sequence[Sequence[float]]])
     latitudes: list[float] = []
     for part in parts:
         pieces.append(struct.pack("<BII", 1, 3, len(part)))
-        for ring in part:
-            pieces.append(struct.pack(f"<I{len(ring)}d", len(ring) // 2, *ring))
+        pieces += [struct.pack(f"<I{len(ring)}d", len(ring) // 2, *ring) for ring in part]
         longitudes += part[0][0::2]
         latitudes += part[0][1::2]
     box = Box(min(longitudes), min(latitudes), max(longitudes), max(latitudes))
