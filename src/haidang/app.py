@@ -12,6 +12,7 @@ from haidang.context.facts import load_facts
 from haidang.context.jsonld import PATIENCE as CONTEXT_PATIENCE
 from haidang.context.jsonld import Contexts, fetching_with
 from haidang.context.service import prepare_days, register_entity_types
+from haidang.context.touched import ENTITIES_TOUCHED
 from haidang.context.writer import GroupedWriter
 from haidang.infra import upkeep as infra_upkeep
 from haidang.infra.consumers import Consumer, ConsumerRunner
@@ -38,6 +39,7 @@ from haidang.infra.workload import WorkloadWatch
 from haidang.kernel.actors import part
 from haidang.kernel.errors import Invalid
 from haidang.kernel.instants import Clock, SystemClock
+from haidang.places.changing import TouchedKind, change_jobs
 from haidang.sdk.loading import installed_packs, pack_folder
 from haidang.sdk.model import Pack
 from haidang.sources.freshness import FreshnessWatch
@@ -165,7 +167,13 @@ def jobs_of(
         *infra_upkeep.upkeep_jobs(clock, events_kept=events_kept),
         *context_upkeep.upkeep_jobs(clock),
         *derivation_jobs(packs, clock),
+        *change_jobs(clock),
     )
+
+
+def touched_kinds() -> tuple[TouchedKind, ...]:
+    """What the rooms above places hold by unit or by place: counted in the preview of a change of units."""
+    return (ENTITIES_TOUCHED,)
 
 
 def _run(name: str, settings: Settings, work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
