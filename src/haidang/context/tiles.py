@@ -45,25 +45,20 @@ async def entity_tile(
         "first": first,
     }
     rows = [
-        row async for row in queries.entities_in_cells(connection, **seen, last=last, most=most_points + 1)
+        row
+        async for row in queries.cells_gathered(
+            connection, **seen, span=(last - first + 1) // SQUARES, parts=SQUARES, most=counted_to + 1
+        )
     ]
-    if len(rows) <= most_points:
-        columns: dict[str, list[Value]] = {"id": [row["entity_id"] for row in rows]}
-    else:
-        rows = [
-            row
-            async for row in queries.cells_gathered(
-                connection,
-                **seen,
-                span=(last - first + 1) // SQUARES,
-                parts=SQUARES,
-                most=counted_to + 1,
-            )
-        ]
-        columns = {
-            "count": [min(row["entities"], counted_to) for row in rows],
-            "more": [True if row["entities"] > counted_to else None for row in rows],
-        }
+    columns: dict[str, list[Value]] = {
+        "count": [min(row["entities"], counted_to) for row in rows],
+        "more": [True if row["entities"] > counted_to else None for row in rows],
+    }
+    if sum(row["entities"] for row in rows) <= most_points:
+        found = queries.entities_in_cells(connection, **seen, last=last, most=most_points + 1)
+        single = [row async for row in found]
+        if len(single) <= most_points:
+            rows, columns = single, {"id": [row["entity_id"] for row in single]}
     x, y = tile.steps(
         np.array([row["longitude"] for row in rows], dtype=np.float64),
         np.array([row["latitude"] for row in rows], dtype=np.float64),
