@@ -67,12 +67,14 @@ HEADER = """\
 """
 
 COLUMNS = (
-    "unit_id", "level", "kind", "code", "name", "name_en", "parent_code", "valid_from", "valid_to", "legal_basis",
-    "ended_by", "area_km2", "population", "population_on", "centre", "longitude", "latitude", "verified",
+    "unit_id", "level", "kind", "code", "name", "name_en", "parent_code", "valid_from", "valid_to",
+    "legal_basis", "ended_by", "area_km2", "population", "population_on", "centre", "longitude", "latitude",
+    "verified",
 )  # fmt: skip
 
 LINK_COLUMNS = (
-    "level", "from_code", "to_code", "kind", "share", "people_share", "takes_effect", "legal_basis", "verified",
+    "level", "from_code", "to_code", "kind", "share", "people_share", "takes_effect", "legal_basis",
+    "verified",
 )  # fmt: skip
 
 KINDS = ("Phường", "Xã", "Thị trấn", "Đặc khu", "Tỉnh", "Thành phố", "Quận", "Huyện", "Thị xã")
@@ -182,8 +184,10 @@ def parted(full_name: str) -> tuple[str, str]:
 def name_key(name: str) -> str:
     """A name without spaces, apostrophes and the place of its tones: Adơk is A Dơk, but Ân is not An."""
     words = re.findall(r"[^\W_]+", name)
-    return "".join(collation_key(word).split("\x01", 2)[0] for word in words) + "|" + "".join(
-        collation_key(word).split("\x01")[1].strip("0") for word in words
+    return (
+        "".join(collation_key(word).split("\x01", 2)[0] for word in words)
+        + "|"
+        + "".join(collation_key(word).split("\x01")[1].strip("0") for word in words)
     )
 
 
@@ -324,13 +328,11 @@ def _links_by_law(
     went: dict[str, list[tuple[law.Pair, Unit]]] = defaultdict(list)
     made_of: Counter[str] = Counter()
     for pair in pairs:
-        later = _only(pair, later_wards, pair.new_kind, pair.new_name, "", notes)
+        said_in = f"{pair.law} item {pair.item}"
+        later = _only(Named(pair.new_kind, pair.new_name, "", said_in), later_wards, notes)
         former = _only(
-            pair,
+            Named(pair.old_kind, pair.old_name, pair.district, said_in),
             former_wards,
-            pair.old_kind,
-            pair.old_name,
-            pair.district,
             notes,
             likely=[one for one in former_wards if later.code in table[one.code]],
         )
@@ -350,7 +352,8 @@ def _links_by_law(
         former.verified = True
         found[code] = [
             Link(
-                former, later, _kind_by_law(pair, made_of[later.code]), *_shares(pair, [one for one, _ in ways]),
+                former, later, _kind_by_law(pair, made_of[later.code]),
+                *_shares(pair, [one for one, _ in ways]),
                 legal_basis=by_law(pair.law, [pair.item]), verified=True,
             )
             for pair, later in ways
@@ -364,9 +367,27 @@ def _links_by_law(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A unit as the law names it, and where."""
+
+    kind: str
+    name: str
+    district: str
+    said_in: str
+
+    def is_called(self, unit: Unit) -> bool:
+        """Whether a unit has this kind and name."""
+        return unit.kind.lower() == self.kind and name_key(unit.name) == name_key(self.name)
+
+    def lies_in(self, district: Unit) -> bool:
+        """Whether that is the district the law names; Đak Đoa is also written Đăk Đoa."""
+        return loose_key(district.name) == loose_key(parted(self.district)[1])
+
+
 def by_law(number: str, items: Sequence[int]) -> str:
     """The key of a resolution's items: 1671/NQ-UBTVQH15, item 43, is NQ1671:43."""
-    return LAW_OF.format(number=number.split("/")[0], items="+".join(map(str, items)))
+    return LAW_OF.format(number=number.partition("/")[0], items="+".join(map(str, items)))
 
 
 def _kind_by_law(pair: law.Pair, sources: int) -> str:
@@ -384,37 +405,24 @@ def _shares(pair: law.Pair, ways: Sequence[law.Pair]) -> tuple[str, str]:
     return "", people
 
 
-def _only(
-    pair: law.Pair,
-    among: Sequence[Unit],
-    kind: str,
-    name: str,
-    district: str,
-    notes: list[str],
-    likely: Sequence[Unit] | None = None,
-) -> Unit:
+def _only(unit: Named, among: Sequence[Unit], notes: list[str], likely: Sequence[Unit] | None = None) -> Unit:
     """The one unit that the law means; raises when there is none or more than one."""
-    found = [one for one in among if one.kind.lower() == kind and name_key(one.name) == name_key(name)]
-    if district:
-        wanted = name_key(parted(district[0].upper() + district[1:])[1])
-        close = [one for one in found if one.parent and name_key(one.parent.name) == wanted]
-        found = close or [
-            one for one in found if one.parent and loose_key(one.parent.name) == loose_key(parted(district)[1])
-        ]
+    found = [one for one in among if unit.is_called(one)]
+    if unit.district:
+        found = [one for one in found if one.parent and unit.lies_in(one.parent)]
     if len(found) > 1 and likely is not None:
         found = [one for one in found if one in likely]
     if not found:
         # Names of the highlands are spelt in several ways: the nearest of those the table has for it.
         pool = {loose_key(one.name): one for one in (among if likely is None else likely)}
-        close_names = difflib.get_close_matches(loose_key(name), pool, n=1, cutoff=0.7)
-        found = [pool[one] for one in close_names if pool[one].kind.lower() == kind]
-        if len(found) == 1:
-            notes.append(
-                f"spelling: {pair.law} item {pair.item} writes {name}, the list {found[0].name} ({found[0].code})"
-            )
+        nearest = difflib.get_close_matches(loose_key(unit.name), pool, n=1, cutoff=0.7)
+        found = [pool[one] for one in nearest if pool[one].kind.lower() == unit.kind]
+        notes += [
+            f"spelling: {unit.said_in} writes {unit.name}, the list {one.name} ({one.code})" for one in found
+        ]
     if len(found) != 1:
         names = ", ".join(f"{one.full_name} {one.code}" for one in found) or "none"
-        raise SourceNotUnderstood(f"{pair.law} item {pair.item}: {kind} {name} {district}: {names}")
+        raise SourceNotUnderstood(f"{unit.said_in}: {unit.kind} {unit.name} {unit.district}: {names}")
     return found[0]
 
 
@@ -432,9 +440,13 @@ def _links_by_table(
         elif code in ENDED_EARLIER:
             former.valid_to, former.ended_by, former.verified = ENDED_BY_THEN, ENDED_EARLIER_BY, False
             into = country.old_wards[ENDED_EARLIER[code]]
-            notes.append(f"law: {former.full_name} ({code}) is not in it: ended earlier, into {into.full_name}")
+            notes.append(
+                f"law: {former.full_name} ({code}) is not in it: ended earlier, into {into.full_name}"
+            )
             if {link.later.code for link in lawful[into.code]} != set(table[code]):
-                raise SourceNotUnderstood(f"{code} ended in {into.code}, which went elsewhere than the table says")
+                raise SourceNotUnderstood(
+                    f"{code} ended in {into.code}, which went elsewhere than the table says"
+                )
             yield Link(former, into, "merge", takes_effect=ENDED_BY_THEN, legal_basis=ENDED_EARLIER_BY)
         else:
             whole = all(table[code].values())
@@ -473,9 +485,13 @@ def read_figures(folder: Path, country: Country) -> list[str]:
                 ward.population += "?"
                 doubtful += 1
         ward.centre = "" if row["admin_centre"] == UNKNOWN else row["admin_centre"]
-    notes.append(f"people: {doubtful} figures below {MAY_LACK_A_ZERO:,} may have lost a last zero: marked doubtful")
+    notes.append(
+        f"people: {doubtful} figures below {MAY_LACK_A_ZERO:,} may have lost a last zero: marked doubtful"
+    )
     for one in features(folder, COARSE):
-        country.provinces[one["properties"]["code"]].area_km2 = str(Decimal(str(one["properties"]["areaKm2"])))
+        country.provinces[one["properties"]["code"]].area_km2 = str(
+            Decimal(str(one["properties"]["areaKm2"]))
+        )
     for one in features(folder, OLD_AND_NEW):
         if one["properties"]["kind"] == "province-pre-2025":
             unit = country.old_provinces[one["properties"]["code"]]
@@ -484,56 +500,67 @@ def read_figures(folder: Path, country: Country) -> list[str]:
 
 
 def read_outlines(folder: Path, country: Country) -> list[str]:
-    """Outlines of the wards of the pilot provinces, of the old provinces they come from, and of all provinces."""
-    notes: list[str] = []
-    wards: dict[str, BaseGeometry] = {}
-    labels: dict[str, tuple[float, float]] = {}
-    for path in sorted(folder.glob("wards_[0-9]*.geojson")):
-        for one in features(folder, path.name):
-            wards[one["properties"]["code"]] = shapely.make_valid(shapely.geometry.shape(one["geometry"]))
-            labels[one["properties"]["code"]] = tuple(one["properties"]["labelPoint"])
-    detailed: dict[str, BaseGeometry] = {}
-    for one in features(folder, DETAILED):
-        detailed[one["properties"]["code"]] = shapely.make_valid(shapely.geometry.shape(one["geometry"]))
-        labels[one["properties"]["code"]] = tuple(one["properties"]["labelPoint"])
-    fitted = fit(wards, detailed)
-    for code, shape in fitted.items():
-        unit = country.wards[code]
-        touched = code in detailed or not shape.equals(wards[code])
-        accuracy = DETAILED_WARDS_M if code in detailed else WARDS_M
-        country.outlines[id(unit)] = Outline(shape, accuracy, 6 if touched else 5)
-        unit.label = labels[code]
+    """Outlines of the pilot provinces' wards, of the old provinces they come from, and of every province."""
+    _draw_wards(folder, country)
     for one in features(folder, OLD_AND_NEW):
-        shape = shapely.make_valid(shapely.geometry.shape(one["geometry"]))
         group = country.provinces if one["properties"]["kind"] == "province-2025" else country.old_provinces
-        country.outlines[id(group[one["properties"]["code"]])] = Outline(shape, WARDS_M, 5)
+        unit = group[one["properties"]["code"]]
+        country.outlines[id(unit)] = Outline(shape_in(one), WARDS_M, 5)
     for one in features(folder, COARSE):
         unit = country.provinces[one["properties"]["code"]]
-        shape = shapely.make_valid(shapely.geometry.shape(one["geometry"]))
-        country.outlines.setdefault(id(unit), Outline(shape, PROVINCES_M, 4))
-        for name, islands in offshore(shape).items():
-            special = next(
+        country.outlines.setdefault(id(unit), Outline(shape_in(one), PROVINCES_M, 4))
+        for name, islands in offshore(shape_in(one)).items():
+            (special,) = (
                 ward for ward in country.wards.values() if ward.parent is unit and ward.name == name
             )
             country.outlines[id(special)] = Outline(islands, PROVINCES_M, 4)
+    notes: list[str] = []
     for unit in country.units():
-        outline = country.outlines.get(id(unit))
-        if outline is None:
-            continue
-        outline.shape = shapely.set_precision(outline.shape, 10.0**-outline.digits)
-        if unit.label is None or not outline.shape.contains(shapely.Point(unit.label)):
-            if unit.label is not None:
-                notes.append(f"label: that of {unit.full_name} ({unit.code}) lies outside it and was set anew")
-            unit.label = label_of(outline.shape)
-        measured = area_km2(outline.shape)
-        if unit.level == "ward" and unit.area_km2 and abs(measured / float(unit.area_km2) - 1) > 0.1:
-            notes.append(
-                f"area: {unit.full_name} ({unit.code}): {unit.area_km2} km² by the list, "
-                f"{measured:.1f} by its outline, which is carried"
-            )
-            unit.area_km2 = f"{measured:.1f}"
+        if id(unit) in country.outlines:
+            _round_and_label(unit, country.outlines[id(unit)], notes)
     return notes
 
+
+def _draw_wards(folder: Path, country: Country) -> None:
+    wards: dict[str, BaseGeometry] = {}
+    detailed: dict[str, BaseGeometry] = {}
+    for path in (*sorted(folder.glob("wards_[0-9]*.geojson")), folder / DETAILED):
+        for one in features(folder, path.name):
+            code = one["properties"]["code"]
+            (detailed if path.name == DETAILED else wards)[code] = shape_in(one)
+            longitude, latitude = one["properties"]["labelPoint"]
+            country.wards[code].label = longitude, latitude
+    for code, shape in fit(wards, detailed).items():
+        finer = code in detailed or not shape.equals(wards[code])
+        accuracy = DETAILED_WARDS_M if code in detailed else WARDS_M
+        country.outlines[id(country.wards[code])] = Outline(shape, accuracy, 6 if finer else 5)
+
+
+def shape_in(feature: Mapping[str, Any]) -> BaseGeometry:
+    """The shape of a feature, made valid."""
+    shape: BaseGeometry = shapely.make_valid(shapely.geometry.shape(feature["geometry"]))
+    return shape
+
+
+def _round_and_label(unit: Unit, outline: Outline, notes: list[str]) -> None:
+    """Round the outline to its decimals, keep its label inside, compare its area with the list's."""
+    outline.shape = shapely.set_precision(outline.shape, 10.0**-outline.digits)
+    if unit.label is None or not outline.shape.contains(shapely.Point(unit.label)):
+        if unit.label is not None:
+            notes.append(f"label: that of {unit.full_name} ({unit.code}) lies outside it and was set anew")
+        unit.label = label_of(outline.shape)
+    measured = area_km2(outline.shape)
+    if unit.level == "ward" and unit.area_km2 and abs(measured / float(unit.area_km2) - 1) > AREAS_DIFFER:
+        notes.append(
+            f"area: {unit.full_name} ({unit.code}): {unit.area_km2} km² by the list, "
+            f"{measured:.1f} by its outline, which is carried"
+        )
+        unit.area_km2 = f"{measured:.1f}"
+
+
+AREAS_DIFFER = 0.1
+"""Where a ward's area by the list and by its outline differ by more, the list is wrong: it has 1.86 km² for a
+ward that was put together of three and a commune."""
 
 ARCHIPELAGOS = {"Hoàng Sa": (110.5, 15.5, 113.5, 17.5), "Trường Sa": (111.0, 6.0, 118.0, 12.5)}
 
@@ -548,9 +575,7 @@ def offshore(shape: BaseGeometry) -> dict[str, BaseGeometry]:
     return found
 
 
-def fit(
-    wards: Mapping[str, BaseGeometry], detailed: Mapping[str, BaseGeometry]
-) -> dict[str, BaseGeometry]:
+def fit(wards: Mapping[str, BaseGeometry], detailed: Mapping[str, BaseGeometry]) -> dict[str, BaseGeometry]:
     """The detailed outlines among the others, without overlaps, and without gaps on land.
 
     Each other outline gives way to the detailed ones; a gap between them, where the coarse outline of
@@ -582,7 +607,8 @@ def polygons_of(shape: BaseGeometry) -> BaseGeometry:
         for part in shapely.get_parts(shapely.make_valid(shape))
         if part.geom_type == "Polygon" and part.area > 1e-9  # about 12 m²
     ]
-    return shapely.multipolygons(parts)
+    areas: BaseGeometry = shapely.multipolygons(parts)
+    return areas
 
 
 def label_of(shape: BaseGeometry) -> tuple[float, float]:
@@ -593,12 +619,15 @@ def label_of(shape: BaseGeometry) -> tuple[float, float]:
     return round(float(x), 5), round(float(y), 5)
 
 
+KnownUnit = tuple[str, str, str, str]
+"""Level, code, the day it began, full name."""
+
+
 # -- ids ------------------------------------------------------------------------------------------
 
 
-def name_units(country: Country) -> tuple[int, int]:
-    """Give every unit its id: the one it had, or a new one; returns how many were kept and how many are new."""
-    known = _known_ids()
+def name_units(country: Country, known: Mapping[KnownUnit, str]) -> tuple[int, int]:
+    """Give every unit its id, the one it had or a new one; returns how many were kept, how many are new."""
     by_name = {(level, name, since): unit_id for (level, _, since, name), unit_id in known.items()}
     taken = set(known.values())
     by_code = {(level, code, since): unit_id for (level, code, since, _), unit_id in known.items()}
@@ -626,8 +655,8 @@ def name_units(country: Country) -> tuple[int, int]:
     return kept, made
 
 
-def _known_ids() -> dict[tuple[str, str, str, str], str]:
-    path = FACTS / "units.tsv"
+def known_ids(path: Path) -> dict[KnownUnit, str]:
+    """The ids that units have in a facts file."""
     if not path.exists():
         return {}
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
@@ -654,7 +683,9 @@ def _new_id(unit: Unit, taken: set[str]) -> str:
 def letters(name: str) -> str:
     """A name in small Latin letters, digits and hyphens: Mỹ as my."""
     apart = unicodedata.normalize("NFD", name.lower().replace("đ", "d"))
-    return "-".join(re.findall(r"[a-z0-9]+", "".join(sign for sign in apart if not unicodedata.combining(sign))))
+    return "-".join(
+        re.findall(r"[a-z0-9]+", "".join(sign for sign in apart if not unicodedata.combining(sign)))
+    )
 
 
 # -- writing --------------------------------------------------------------------------------------
@@ -682,8 +713,8 @@ def written_links(country: Country) -> str:
     """The table of links, by what went."""
     lines = [
         (
-            link.former.level, link.former.code, link.later.code, link.kind, link.share, link.people_share, link.takes_effect,
-            link.legal_basis, "yes" if link.verified else "",
+            link.former.level, link.former.code, link.later.code, link.kind, link.share, link.people_share,
+            link.takes_effect, link.legal_basis, "yes" if link.verified else "",
         )
         for link in country.links
     ]  # fmt: skip
@@ -734,7 +765,7 @@ def carry(folder: Path) -> tuple[Country, list[str]]:
     notes = read_links(folder, country)
     notes += read_figures(folder, country)
     notes += read_outlines(folder, country)
-    kept, made = name_units(country)
+    kept, made = name_units(country, known_ids(FACTS / "units.tsv"))
     notes.append(f"ids: {kept} kept, {made} new")
     return country, notes
 
