@@ -3,12 +3,14 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from uuid import UUID
 
 import click
@@ -43,12 +45,31 @@ from haidang.infra.province import (
 )
 from haidang.infra.settings import Settings, environment_of, read_settings, settings_page
 from haidang.infra.tokens import issue_token, list_tokens, revoke_token
-from haidang.infra.translations import LOCALES, Translations, moment_text
+from haidang.infra.translations import LOCALES, Translations, date_text, moment_text, number_text
 from haidang.infra.version import program_version
 from haidang.kernel.actors import Actor, Audience, part
 from haidang.kernel.errors import Conflict, HaidangError, Invalid, Unavailable
-from haidang.kernel.instants import SystemClock
+from haidang.kernel.geometry import PositionOutsideEarth
+from haidang.kernel.instants import VIETNAM, SystemClock
+from haidang.places.basemap.errors import BaseMapToolsMissing
+from haidang.places.calendars import (
+    APPLIES_TO_LABELS,
+    KIND_LABELS,
+    STATUS_LABELS,
+    WEEKDAY_LABELS,
+    AppliesTo,
+    CalendarDay,
+    CalendarDayUnknown,
+    CalendarDecision,
+    DayKind,
+    DayStatus,
+    calendar_days,
+    calendar_decisions,
+    confirm_calendar_day,
+    set_calendar_day,
+)
 from haidang.places.loading import load_facts
+from haidang.places.model import Level, Unit, UnitAt
 from haidang.sdk.conformance import check_pack, check_packs
 from haidang.sdk.loading import installed_packs, pack_folder
 from haidang.sdk.scaffold import new_pack
@@ -69,6 +90,11 @@ from haidang.sources.service import (
     list_unsettled_ids,
     replay_quarantined,
 )
+
+if TYPE_CHECKING:  # shapes are imported by the commands that need them
+    from haidang.places.changes import Change, PeopleAfter
+    from haidang.places.changing import Preview
+    from haidang.places.naming import Resolution, UnitFound
 
 C = TypeVar("C", bound=click.Command)
 
@@ -976,6 +1002,703 @@ def sources_status(*, everything: bool) -> None:
             [_("Source"), _("Reason"), _("Refused in 7 days"), _("Kept")],
             [(*key, times, kept) for key, (times, kept) in sorted(refusals.items())],
         )
+
+
+# -- the base map ------------------------------------------------------------------------------
+
+
+@audience(Audience.ADMINISTRATOR)
+@haidang.group(help=_("The base map: streets, waters, buildings and places under the city's own facts."))
+def basemap() -> None:
+    """Base maps made of other people's files."""
+
+
+@audience(Audience.ADMINISTRATOR)
+@basemap.command(
+    "build",
+    help=_("Make the base map out of map files (.osm.pbf, GeoPackage, Shapefile, PMTiles), and use it."),
+)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--epsg", type=int, cls=SpokenOption, help=_("The coordinate system of files that do not say theirs.")
+)
+@click.option("--licence", cls=SpokenOption, help=_("The line that must stand under the map."))
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    cls=SpokenOption,
+    help=_("Only write the archive to this file; the map in use stays."),
+)
+def basemap_build(files: tuple[Path, ...], epsg: int | None, licence: str | None, out: Path | None) -> None:
+    """Read everything before anything is changed: a file that is wrong leaves the old map in place."""
+    # GDAL and PROJ are an extra, and shapes cost every other command a second: loaded here alone.
+    try:
+        from haidang.places.basemap import building  # noqa: PLC0415 - see above
+    except ImportError as missing:
+        raise BaseMapToolsMissing from missing
+    from haidang.places.basemap.maps import keep_base_map  # noqa: PLC0415 - see above
+    from haidang.places.service import units_at  # noqa: PLC0415 - see above
+
+    settings = _settings()
+    progress = Progress(Console(), translate)
+    read = []
+    for file in files:
+        with progress.step(_("Reading {file}"), file=_harmless(file.name)):
+            read.append(building.read_map_file(file.absolute(), epsg=epsg))
+    line = building.licence_of(read, licence)
+    with progress.step(_("Cutting tiles")):
+        built = building.build_map(read, line)
+    for one in read:
+        for why, count in one.taken.left_out.items():
+            progress.say(
+                _("  {file}: {count} left out, {why}"), file=one.path.name, count=count, why=translate(why)
+            )
+        for layer in one.taken.layers_not_understood:
+            progress.say(
+                _("  {file}: the layer {layer} was not understood and left out"),
+                file=one.path.name,
+                layer=_harmless(layer),
+            )
+    if out is not None:
+        out.write_bytes(built.archive)
+    else:
+
+        async def keep() -> None:
+            objects = open_objects(settings.objects_location, os.environ)
+            async with _connection() as connection:
+                async with connection.transaction():
+                    _base_map_id, unneeded = await keep_base_map(
+                        operator(), connection, objects, built, now=_CLOCK.now(), units_at=units_at
+                    )
+                for content_id in unneeded:
+                    await objects.delete(operator(), content_id)
+
+        with progress.step(
+            _("Keeping {places} names and {tiles} tiles"), places=len(built.named_places), tiles=built.tiles
+        ):
+            asyncio.run(keep())
+    say(
+        _("The base map is built: {tiles} tiles, {megabytes} MB, {features} features. {licence}"),
+        tiles=built.tiles,
+        megabytes=f"{len(built.archive) / 1e6:.1f}",
+        features=sum(built.features.values()),
+        licence=built.licence,
+    )
+
+
+@audience(Audience.ADMINISTRATOR)
+@basemap.command("list", help=_("List the base maps that are kept, newest first."))
+def basemap_list() -> None:
+    """One line a map."""
+    from haidang.places.basemap.maps import list_base_maps  # noqa: PLC0415 - shapes cost a second
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            maps = await list_base_maps(operator(), connection)
+        say_table(
+            [_("Id"), _("Built"), _("State"), _("Tiles"), _("MB"), _("Made of"), _("Licence")],
+            [
+                (
+                    one.base_map_id,
+                    moment_text(one.built_at),
+                    translate(_("in use") if one.in_use else _("kept")),
+                    one.tiles,
+                    f"{one.archive_bytes / 1e6:.1f}",
+                    _harmless(", ".join(one.sources)),
+                    _harmless(one.licence),
+                )
+                for one in maps
+            ],
+        )
+
+    asyncio.run(run())
+
+
+@audience(Audience.ADMINISTRATOR)
+@basemap.command("use", help=_("Use the kept base map ID: the way back after a build."))
+@click.argument("base_map_id", metavar="ID", type=click.UUID)
+def basemap_use(base_map_id: UUID) -> None:
+    """Choose another map."""
+    from haidang.places.basemap.maps import use_base_map  # noqa: PLC0415 - shapes cost a second
+
+    async def run() -> None:
+        async with _transaction() as connection:
+            await use_base_map(operator(), connection, base_map_id)
+
+    asyncio.run(run())
+    say(_("The base map {base_map_id} is in use."), base_map_id=base_map_id)
+
+
+@audience(Audience.ADMINISTRATOR)
+@basemap.command("remove", help=_("Remove the base map ID, its tiles and its names for good."))
+@click.argument("base_map_id", metavar="ID", type=click.UUID)
+@click.option("--yes", is_flag=True, cls=SpokenOption, help=_("Do it; it cannot be undone."))
+def basemap_remove(base_map_id: UUID, *, yes: bool) -> None:
+    """Remove a map, in use or not: without one, maps show land and units."""
+    _confirmed(yes=yes)
+    from haidang.places.basemap.maps import remove_base_map  # noqa: PLC0415 - shapes cost a second
+
+    async def run() -> None:
+        objects = open_objects(_settings().objects_location, os.environ)
+        async with _connection() as connection:
+            async with connection.transaction():
+                unneeded = await remove_base_map(operator(), connection, base_map_id)
+            for content_id in unneeded:
+                await objects.delete(operator(), content_id)
+
+    asyncio.run(run())
+    say(_("Deleted."))
+
+
+# -- administrative units ----------------------------------------------------------------------
+
+# Shapes cost 0.3 s and 30 MB that only these commands need: what works with them is imported by them.
+
+
+class DayOfCalendar(click.ParamType[date]):
+    """A day as people write it, 30/06/2025, or as machines do, 2025-06-30."""
+
+    name = "day"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """The day; fails in a sentence."""
+        for form in ("%d/%m/%Y", "%Y-%m-%d"):
+            with suppress(ValueError):
+                return datetime.strptime(str(value), form).replace(tzinfo=UTC).date()
+        wrong = translate(_("{text} is not a day: write it as 30/06/2025."), text=value)
+        raise click.BadParameter(wrong, ctx=ctx, param=param)
+
+
+_DAY = DayOfCalendar()
+_on_a_day = click.option("--on", type=_DAY, cls=SpokenOption, help=_("The day; today without it."))
+_with_reason = click.option(
+    "--why", required=True, cls=SpokenOption, help=_("The reason, kept with your act.")
+)
+_without_asking = click.option("--yes", is_flag=True, cls=SpokenOption, help=_("Do it without asking."))
+
+CHANGE_STATE_LABELS = {
+    "draft": "draft",
+    "scheduled": "scheduled",
+    "applied": "applied",
+    "undone": "undone",
+}
+CHANGE_STEP_LABELS = {
+    "drafted": "drafted",
+    "scheduled": "scheduled",
+    "applied": "applied",
+    "refused": "could not be applied",
+    "undone": "undone",
+}
+
+
+@audience(Audience.PUBLIC)
+@haidang.group(help=_("Administrative units: where a point is, what a name means, and changes of units."))
+def units() -> None:
+    """Administrative units."""
+
+
+@audience(Audience.PUBLIC)
+@units.command("at", help=_("Say which unit the point at LONGITUDE LATITUDE was in on a day."))
+@click.argument("longitude", type=float)
+@click.argument("latitude", type=float)
+@_on_a_day
+def units_at(longitude: float, latitude: float, on: date | None) -> None:
+    """One line from the province down, and how near the edge is."""
+    from haidang.places import service  # noqa: PLC0415 - see above
+
+    if abs(latitude) > 90 or abs(longitude) > 180:
+        raise PositionOutsideEarth(path="", longitude=longitude, latitude=latitude)
+    day = on or _today()
+
+    async def run() -> tuple[UnitAt | None, list[Unit]]:
+        async with _transaction() as connection:
+            for level in (Level.WARD, Level.PROVINCE):
+                found = await service.unit_at(operator(), connection, longitude, latitude, day, level=level)
+                if found is not None:
+                    return found, await service.path_of(operator(), connection, found.unit.unit_id)
+            return None, []
+
+    found, path = asyncio.run(run())
+    if found is None:
+        say(_("No unit that we hold an outline of was there on {day}."), day=date_text(day))
+        return
+    click.echo(f"{' › '.join(one.full_name for one in path)} ({found.unit.code})")
+    if found.unit.level is not Level.WARD:
+        say(_("We hold no outlines of smaller units on {day}."), day=date_text(day))
+    if not found.certain:
+        say(
+            _("The point is {metres} m from the edge, and the outline may be off by {accuracy_m} m."),
+            metres=_number(round(found.metres_to_edge)),
+            accuracy_m=_number(found.unit.accuracy_m),
+        )
+
+
+@audience(Audience.PUBLIC)
+@units.command("find", help=_("Say what TEXT means: an address, or a unit's old or new name."))
+@click.argument("text")
+@_on_a_day
+def units_find(text: str, on: date | None) -> None:
+    """The units that the text may mean, with why; else those whose name begins so."""
+    from haidang.places.finding import find_units, resolve_place  # noqa: PLC0415 - see above
+
+    day = on or _today()
+
+    async def run() -> "tuple[Resolution, list[UnitFound]]":
+        async with _transaction() as connection:
+            return (
+                await resolve_place(operator(), connection, text, on=day),
+                await find_units(operator(), connection, text, on=day),
+            )
+
+    meant, begun = asyncio.run(run())
+    if meant.candidates:
+        say_table(
+            [_("Unit"), _("Code"), _("Certainty"), _("Why")],
+            [
+                (
+                    one.unit.full_name,
+                    one.unit.code,
+                    f"{one.confidence:.0%}",
+                    translate(one.why.message_id, **one.why.fields),
+                )
+                for one in meant.candidates
+            ],
+        )
+        if meant.needs:
+            say(_("The name alone does not say which one: a coordinate is needed."))
+        return
+    say_table(
+        [_("Unit"), _("Code"), _("In"), _("Became")],
+        [
+            (
+                one.unit.full_name,
+                one.unit.code,
+                ", ".join(above.full_name for above in reversed(one.path[:-1])),
+                ", ".join(new.full_name for new in one.became),
+            )
+            for one in begun
+        ],
+    )
+
+
+@audience(Audience.ADMINISTRATOR)
+@units.command("draft", help=_("Keep a change of units from FILE (TOML or JSON) as a draft, and preview it."))
+@click.argument("file", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+def units_draft(file: Path) -> None:
+    """Say its number and what it would do."""
+    from haidang.places.changing import draft_change  # noqa: PLC0415 - see above
+    from haidang.places.drafting import read_change  # noqa: PLC0415 - see above
+
+    written = read_change(file.read_bytes(), toml=file.suffix.lower() != ".json")
+
+    async def run() -> str:
+        async with _transaction() as connection:
+            made = await draft_change(operator(), connection, written, now=_CLOCK.now())
+            return made.change_id
+
+    change_id = asyncio.run(run())
+    say(_("Kept as draft {change}."), change=_short(change_id))
+    click.echo()
+    _say_preview(change_id)
+
+
+@audience(Audience.OFFICER)
+@units.command("preview", help=_("Show what CHANGE would do: units, people, pages, and what stands there."))
+@click.argument("change")
+def units_preview(change: str) -> None:
+    """As things are now; nothing is written."""
+    _say_preview(change)
+
+
+def _say_preview(change: str) -> None:
+    from haidang.app import touched_kinds  # noqa: PLC0415 - see above
+    from haidang.places.changes import FINDING_MESSAGES  # noqa: PLC0415 - see above
+    from haidang.places.changing import change_named, preview_change  # noqa: PLC0415 - see above
+
+    async def run() -> "Preview":
+        async with _transaction() as connection:
+            found = await change_named(operator(), connection, change)
+            return await preview_change(
+                operator(), connection, found.change_id, now=_CLOCK.now(), touched_kinds=touched_kinds()
+            )
+
+    shown = asyncio.run(run())
+    plan, made = shown.plan, shown.change
+    say(
+        _("{title}: {state}, from {day}."),
+        title=made.title,
+        state=translate(CHANGE_STATE_LABELS[made.state]),
+        day=date_text(made.takes_effect),
+    )
+    if made.draft.legal_basis:
+        say(_("Legal basis: {basis}."), basis=made.draft.legal_basis)
+    former = {one.unit_id: one for one in plan.ended}
+    new = {one.unit_id: one for one in plan.begun}
+    click.echo()
+    say_table(
+        [_("Unit that ends"), _("Code"), _("Goes to"), _("Share of its area")],
+        [
+            (
+                former[link.from_id].full_name,
+                former[link.from_id].code,
+                new[link.to_id].full_name,
+                "–" if link.share is None else f"{_number(round(100 * link.share, 1))} %",
+            )
+            for link in plan.links
+            if link.to_id in new and link.from_id in former
+        ],
+    )
+    click.echo()
+    say_table(
+        [_("Unit that begins"), _("Code"), _("Square kilometres"), _("People"), _("Its page")],
+        [
+            (
+                one.full_name,
+                one.code,
+                "–" if one.area_km2 is None else _number(one.area_km2),
+                _people_of(one, plan.people[one.unit_id]),
+                f"/don-vi/{one.unit_id.rpartition(':')[2]}",
+            )
+            for one in plan.begun
+        ],
+    )
+    click.echo()
+    say(_("The pages of units that end stay where they are, and say what became of them."))
+    if plan.carried:
+        say(_("{count} units go on as they are under the new unit above them."), count=len(plan.carried))
+    for kind in shown.touched:
+        count = translate(_("not known")) if kind.count is None else _number(kind.count)
+        click.echo(f"{translate(kind.label)}: {count}")
+    for finding in sorted(plan.findings, key=lambda one: not one.blocks):
+        mark = translate(_("To be put right:") if finding.blocks else _("Take note:"))
+        click.echo(
+            f"{mark} {translate(FINDING_MESSAGES[finding.trouble], **_as_people_write(finding.fields))}"
+        )
+
+
+def _people_of(unit: Unit, rebased: "PeopleAfter") -> str:
+    if unit.population is not None:
+        return _number(unit.population)
+    if rebased.people is None:
+        return translate(_("no figure yet"))
+    if rebased.without_figure:
+        return translate(
+            _("no figure yet; about {people} in the parts that have one"), people=_number(rebased.people)
+        )
+    return translate(_("about {people}, estimated by area"), people=_number(rebased.people))
+
+
+@audience(Audience.ADMINISTRATOR)
+@units.command("schedule", help=_("Let the draft CHANGE be applied when its day begins in Vietnam."))
+@click.argument("change")
+@_with_reason
+@_without_asking
+def units_schedule(change: str, why: str, *, yes: bool) -> None:
+    """Ask first: once applied it cannot be undone."""
+    from haidang.places.changing import change_named, schedule_change  # noqa: PLC0415 - see above
+
+    async def run() -> "Change":
+        async with _transaction() as connection:
+            found = await change_named(operator(), connection, change)
+            question = _(
+                "Schedule {title}? It is applied when {day} begins, and cannot be undone from then on."
+            )
+            _asked(question, yes=yes, title=found.title, day=date_text(found.takes_effect))
+            return await schedule_change(
+                operator(), connection, found.change_id, reason=_given(why), now=_CLOCK.now()
+            )
+
+    made = asyncio.run(run())
+    say(
+        _("{title} is scheduled; until {day} begins it can be undone."),
+        title=made.title,
+        day=date_text(made.takes_effect),
+    )
+
+
+@audience(Audience.ADMINISTRATOR)
+@units.command("undo", help=_("Take back CHANGE, a draft or one that was not applied yet."))
+@click.argument("change")
+@_with_reason
+@_without_asking
+def units_undo(change: str, why: str, *, yes: bool) -> None:
+    """Ask first: it would have to be drafted again."""
+    from haidang.places.changing import change_named, undo_change  # noqa: PLC0415 - see above
+
+    async def run() -> "Change":
+        async with _transaction() as connection:
+            found = await change_named(operator(), connection, change)
+            _asked(_("Undo {title}? It would have to be drafted again."), yes=yes, title=found.title)
+            return await undo_change(
+                operator(), connection, found.change_id, reason=_given(why), now=_CLOCK.now()
+            )
+
+    made = asyncio.run(run())
+    say(_("{title} is undone; nothing was changed."), title=made.title)
+
+
+@audience(Audience.OFFICER)
+@units.command("list", help=_("List the changes of units, planned and done."))
+def units_list() -> None:
+    """One line a change, by its day."""
+    from haidang.places.changing import changes  # noqa: PLC0415 - see above
+
+    async def run() -> "list[Change]":
+        async with _transaction() as connection:
+            return await changes(operator(), connection)
+
+    say_table(
+        [_("Change"), _("From"), _("State"), _("Title")],
+        [
+            (
+                _short(one.change_id),
+                date_text(one.takes_effect),
+                translate(CHANGE_STATE_LABELS[one.state]),
+                one.title,
+            )
+            for one in asyncio.run(run())
+        ],
+    )
+
+
+@audience(Audience.OFFICER)
+@units.command("show", help=_("Show everything that was done with CHANGE, by whom and why."))
+@click.argument("change")
+def units_show(change: str) -> None:
+    """One line a step, the first one first."""
+    from haidang.places.changing import change_named  # noqa: PLC0415 - see above
+
+    async def run() -> "Change":
+        async with _transaction() as connection:
+            return await change_named(operator(), connection, change)
+
+    made = asyncio.run(run())
+    say(
+        _("{title}: {state}, from {day}."),
+        title=made.title,
+        state=translate(CHANGE_STATE_LABELS[made.state]),
+        day=date_text(made.takes_effect),
+    )
+    say_table(
+        [_("When"), _("By"), _("What"), _("Reason")],
+        [
+            (moment_text(one.at), one.by, translate(CHANGE_STEP_LABELS[one.step]), one.reason or "")
+            for one in made.steps
+        ],
+    )
+
+
+# -- the calendar ------------------------------------------------------------------------------
+
+
+@audience(Audience.PUBLIC)
+@haidang.group("calendar", help=_("The State's days off and make-up workdays."))
+def calendar() -> None:
+    """The State's calendar."""
+
+
+def _naming_a_day(command: click.decorators.FC) -> click.decorators.FC:
+    """The day, its kind and whom it is for: what tells one entry from another."""
+    kind = click.option(
+        "--kind",
+        type=click.Choice([one.value for one in DayKind]),
+        default=DayKind.HOLIDAY.value,
+        show_default=True,
+        cls=SpokenOption,
+        help=_("What is different about the day."),
+    )
+    whom = click.option(
+        "--for",
+        "whom",
+        type=click.Choice([one.value for one in AppliesTo]),
+        default=AppliesTo.ALL.value,
+        show_default=True,
+        cls=SpokenOption,
+        help=_("Whom it is for."),
+    )
+    return click.argument("day", type=_DAY)(kind(whom(command)))
+
+
+_with_basis = click.option(
+    "--basis", required=True, cls=SpokenOption, help=_("The law or decision that it rests on.")
+)
+
+
+@audience(Audience.PUBLIC)
+@calendar.command("list", help=_("List the days of a year, and which of them are not confirmed."))
+@click.option(
+    "--year", type=click.IntRange(1900, 2200), cls=SpokenOption, help=_("The year; this one without it.")
+)
+@click.option(
+    "--all", "everything", is_flag=True, cls=SpokenOption, help=_("Also the days that were struck out.")
+)
+def calendar_list(year: int | None, *, everything: bool) -> None:
+    """One line a day."""
+    wanted = year or _today().year
+
+    async def run() -> list[CalendarDay]:
+        async with _transaction() as connection:
+            return await calendar_days(
+                operator(), connection, date(wanted, 1, 1), date(wanted, 12, 31), struck=everything
+            )
+
+    days = asyncio.run(run())
+    say_table(
+        [_("Day"), _("What"), _("For"), _("Name"), _("Status")],
+        [
+            (
+                f"{translate(WEEKDAY_LABELS[one.on.weekday()])}, {date_text(one.on)}",
+                translate(KIND_LABELS[one.kind]),
+                translate(APPLIES_TO_LABELS[one.applies_to]),
+                one.name,
+                " · ".join(part for part in (translate(STATUS_LABELS[one.status]), one.note) if part),
+            )
+            for one in days
+        ],
+    )
+    unsure = sum(one.status is DayStatus.TO_BE_CONFIRMED for one in days)
+    if unsure:
+        say(_("{count} of these days are not confirmed yet: do not rely on them."), count=unsure)
+
+
+@audience(Audience.ADMINISTRATOR)
+@calendar.command("confirm", help=_("Say that DAY is confirmed."))
+@_naming_a_day
+@_with_basis
+@_with_reason
+def calendar_confirm(day: date, kind: str, whom: str, basis: str, why: str) -> None:
+    """Confirm a day that was computed ahead."""
+
+    async def run() -> CalendarDay:
+        async with _transaction() as connection:
+            return await confirm_calendar_day(
+                operator(),
+                connection,
+                day,
+                DayKind(kind),
+                AppliesTo(whom),
+                legal_basis=basis,
+                reason=_given(why),
+                now=_CLOCK.now(),
+            )
+
+    made = asyncio.run(run())
+    say(_("{name}, {day}, is confirmed."), name=made.name, day=date_text(made.on))
+
+
+@audience(Audience.ADMINISTRATOR)
+@calendar.command("set", help=_("Add DAY to the calendar under NAME, or correct it."))
+@_naming_a_day
+@click.argument("name")
+@_with_basis
+@_with_reason
+def calendar_set(day: date, name: str, *, kind: str, whom: str, basis: str, why: str) -> None:
+    """Add or correct a published day."""
+    _decide_day(CalendarDay(day, DayKind(kind), AppliesTo(whom), name, basis, DayStatus.PUBLISHED), why=why)
+    say(_("{name}, {day}, is in the calendar."), name=name, day=date_text(day))
+
+
+@audience(Audience.ADMINISTRATOR)
+@calendar.command("strike", help=_("Strike DAY out: it turned out not to be one; it stays on record."))
+@_naming_a_day
+@_with_basis
+@_with_reason
+def calendar_strike(day: date, kind: str, whom: str, basis: str, why: str) -> None:
+    """Strike a day out."""
+
+    async def run() -> CalendarDay:
+        async with _transaction() as connection:
+            found = next(
+                (
+                    one
+                    for one in await calendar_days(operator(), connection, day, day)
+                    if (one.kind, one.applies_to) == (kind, whom)
+                ),
+                None,
+            )
+            if found is None:
+                raise CalendarDayUnknown(on=day)
+            struck = replace(found, status=DayStatus.STRUCK, legal_basis=basis, note="")
+            return await set_calendar_day(
+                operator(), connection, struck, reason=_given(why), now=_CLOCK.now()
+            )
+
+    made = asyncio.run(run())
+    say(_("{name}, {day}, is struck out."), name=made.name, day=date_text(made.on))
+
+
+@audience(Audience.OFFICER)
+@calendar.command("history", help=_("Show who decided what about the days of a year, and why."))
+@click.option(
+    "--year", type=click.IntRange(1900, 2200), cls=SpokenOption, help=_("The year; this one without it.")
+)
+def calendar_history(year: int | None) -> None:
+    """One line a decision, the first one first."""
+    wanted = year or _today().year
+
+    async def run() -> list[CalendarDecision]:
+        async with _transaction() as connection:
+            return await calendar_decisions(operator(), connection, date(wanted, 1, 1), date(wanted, 12, 31))
+
+    say_table(
+        [_("When"), _("By"), _("Day"), _("Before"), _("After"), _("Reason")],
+        [
+            (
+                moment_text(one.decided_at),
+                one.decided_by,
+                date_text(one.on),
+                *(_day_in_words(side) for side in (one.former, one.later)),
+                one.reason,
+            )
+            for one in asyncio.run(run())
+        ],
+    )
+
+
+def _decide_day(day: CalendarDay, *, why: str) -> None:
+    async def run() -> None:
+        async with _transaction() as connection:
+            await set_calendar_day(operator(), connection, day, reason=_given(why), now=_CLOCK.now())
+
+    asyncio.run(run())
+
+
+def _day_in_words(side: Mapping[str, str] | None) -> str:
+    if side is None:
+        return "–"
+    return f"{side['name']} ({translate(STATUS_LABELS[DayStatus(side['status'])])})"
+
+
+def _today() -> date:
+    return _CLOCK.now().astimezone(VIETNAM).date()
+
+
+def _short(change_id: str) -> str:
+    """What people type of a change's id: its end, which is by chance."""
+    return change_id[-8:]
+
+
+def _number(number: float | Decimal | None) -> str:
+    return number_text(None if number is None else float(number), None, _locale())
+
+
+def _as_people_write(fields: Mapping[str, object]) -> dict[str, object]:
+    """Fields of a finding with dates and numbers in the form of the language."""
+    written: dict[str, object] = {}
+    for name, value in fields.items():
+        if isinstance(value, date):
+            written[name] = date_text(value)
+        else:
+            written[name] = _number(value) if isinstance(value, int | float) else value
+    return written
+
+
+def _asked(question: str, *, yes: bool, **fields: object) -> None:
+    """Ask on a terminal; elsewhere --yes must say so. Raises MustBeConfirmed."""
+    if yes:
+        return
+    if not sys.stdin.isatty() or not click.confirm(translate(question, **fields), default=False):
+        raise MustBeConfirmed
 
 
 # -- packs -----------------------------------------------------------------------------------

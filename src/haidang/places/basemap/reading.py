@@ -19,6 +19,7 @@ from pyogrio.raw import read
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
+from haidang.infra.progress import _
 from haidang.kernel.tiles import Shapes
 from haidang.places.basemap.errors import (
     MapArchiveTooLarge,
@@ -42,6 +43,11 @@ from haidang.places.basemap.features import (
     usable_name,
 )
 from haidang.places.land import home_ground
+
+OUTSIDE = _("outside Vietnam, or at the islands that official units draw")
+SHAPELESS = _("without a usable shape")
+NOT_SHOWN = _("of a kind that a base map does not show")
+"""Why features are left out: message ids."""
 
 _VN_2000 = 4756
 _WGS_84 = 4326
@@ -152,13 +158,13 @@ class _Taking:
         self._shapes: list[Shapes] = []
         self._found = MapFeatures(np.empty(0, dtype=np.object_), [], [], [], [], [])
         self._system = ""
-        self._left_out = {"outside Vietnam": 0, "without a usable shape": 0, "not shown": 0}
+        self._left_out = {OUTSIDE: 0, SHAPELESS: 0, NOT_SHOWN: 0}
         self._not_understood: list[str] = []
         self._first_outside: tuple[float, float] | None = None
 
     def take(self, source: str) -> None:
         """Read one source: a file, or a Shapefile in an archive."""
-        for name, _ in pyogrio.list_layers(source):
+        for name, _geometry in pyogrio.list_layers(source):
             if self._file.kind == "osm" and name == "other_relations":
                 continue
             columns = self._columns(source, str(name))
@@ -193,7 +199,7 @@ class _Taking:
         shapes = self._moved(shapes, meta.get("crs"))
         usable = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
         finite = np.isfinite(shapely.bounds(shapes)).all(axis=1)
-        self._left_out["without a usable shape"] += int((~(usable & finite)).sum())
+        self._left_out[SHAPELESS] += int((~(usable & finite)).sum())
         kept = np.flatnonzero(usable & finite)
         shapes = shapes[kept]
         dimensions = shapely.get_dimensions(shapes)
@@ -206,7 +212,7 @@ class _Taking:
                 numbers.append(place)
                 shown.append(one)
                 as_points.append(as_point)
-        self._left_out["not shown"] += len(kept) - len(set(numbers))
+        self._left_out[NOT_SHOWN] += len(kept) - len(set(numbers))
         if numbers:
             chosen = shapes[numbers]
             points = np.array(as_points)
@@ -246,7 +252,7 @@ class _Taking:
         shapes[crossing] = shapely.intersection(shapes[crossing], ground)
         inside = within | (crossing & ~shapely.is_empty(shapes))
         outside = np.flatnonzero(~inside)
-        self._left_out["outside Vietnam"] += len(outside)
+        self._left_out[OUTSIDE] += len(outside)
         if len(outside) and self._first_outside is None:
             at = shapely.get_coordinates(shapes[outside[0]])[0]
             self._first_outside = (round(float(at[0]), 4), round(float(at[1]), 4))
@@ -255,7 +261,7 @@ class _Taking:
             tags = _tags(fields, rows[place])
             name = usable_name(_first(tags, _NAME_FIELDS))
             if shown[place].layer is MapLayer.PLACE and name is None:
-                self._left_out["not shown"] += 1
+                self._left_out[NOT_SHOWN] += 1
                 continue
             kept.append(place)
             self._found.layers.append(shown[place].layer.value)
