@@ -53,7 +53,7 @@ export default defineConfig({
     cssMinify: "lightningcss",
     modulePreload: false, // its polyfill would be an island of its own on every page
     rollupOptions: {
-      input: ["styles/public.css", "islands/live.ts", "islands/shell.ts", "sw.ts", "styles/mark.svg"],
+      input: ["styles/public.css", "styles/room.css", "islands/live.ts", "islands/shell.ts", "islands/clock.ts", "sw.ts", "styles/mark.svg"],
       output: {
         entryFileNames: "[name]-[hash].js",
         assetFileNames: "[name]-[hash][extname]",

@@ -9,8 +9,12 @@ from litestar.types import ASGIApp
 from haidang.infra.templates import Templates
 from haidang.infra.translations import LOCALES
 from haidang.kernel.actors import Audience
+from haidang.web.admin.overview import overview_page
 from haidang.web.api.ngsi_ld.problems import answer_of
 from haidang.web.api.tiles.routes import tile_routes
+from haidang.web.data.datasets import datasets_page
+from haidang.web.field.tasks import TASKS
+from haidang.web.ioc.desk import desk_page
 from haidang.web.portal.home import home_route
 from haidang.web.portal.pages import PackPages
 from haidang.web.portal.search import search_route, sources_of
@@ -22,8 +26,10 @@ from haidang.web.shared.frame import Frame
 from haidang.web.shared.health import health_routes
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.levels import level_shape, needs_plate
+from haidang.web.shared.rooms import room_routes
 from haidang.web.shared.routes import sent
 from haidang.web.shared.static import StaticFiles
+from haidang.web.work.inbox import INBOX
 
 
 def build_application(house: House) -> Dispatcher:
@@ -39,6 +45,13 @@ def build_portal(house: House, frame: Frame) -> Litestar:
     build_globals(house.templates)
     pages = PackPages(house, frame)
     files = StaticFiles()
+    rooms = [
+        desk_page(pages.glances),
+        INBOX,
+        TASKS,
+        datasets_page(house),
+        overview_page(house),
+    ]
     portal = Litestar(
         route_handlers=[
             home_route(house, frame, pages),
@@ -47,6 +60,7 @@ def build_portal(house: House, frame: Frame) -> Litestar:
             *health_routes(house),
             *tile_routes(house),
             *shell_routes(house, frame, files),
+            *room_routes(house, frame, rooms),
             _static_route(files),
         ],
         guards=[guard_audience],
