@@ -12,7 +12,7 @@ from haidang.kernel.actors import Actor, anonymous
 from haidang.kernel.instants import SetClock
 from haidang.kernel.text import collation_key
 from haidang.places import loading, service, store
-from haidang.places.errors import FactsAreForTheHouse, FactsMalformed, UnitUnknown
+from haidang.places.errors import FactsAreForAdministrators, FactsMalformed, UnitUnknown
 from haidang.places.loading import FOLDER, load_facts
 from haidang.places.model import Level, Unit
 
@@ -141,7 +141,7 @@ async def test_facts_are_loaded_once(visitor: Actor, country: Connection) -> Non
 
 
 async def test_only_administrators_load_facts(country: Connection) -> None:
-    with pytest.raises(FactsAreForTheHouse):
+    with pytest.raises(FactsAreForAdministrators):
         await load_facts(anonymous(), country)
 
 

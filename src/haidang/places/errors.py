@@ -19,7 +19,7 @@ class AreaNotDrawn(Invalid):
     """What was sent is not an area: a polygon, or several."""
 
 
-class FactsAreForTheHouse(Denied):
+class FactsAreForAdministrators(Denied):
     """Only administrators may load or change the facts of places."""
 
 

@@ -22,7 +22,7 @@ from haidang.kernel.geometry import Box
 from haidang.kernel.instants import Clock, SystemClock
 from haidang.places import store
 from haidang.places.calendars import load_calendar
-from haidang.places.errors import FactsAreForTheHouse, FactsMalformed
+from haidang.places.errors import FactsAreForAdministrators, FactsMalformed
 from haidang.places.model import Level, Link, LinkKind, ReportingArea, Unit
 from haidang.places.store import FACTS, NewOutline, Release, StoredOutline
 
@@ -49,7 +49,7 @@ async def load_facts(
     Who asks while somebody loads waits, and finds it done.
     """
     if not actor.belongs_to(Audience.ADMINISTRATOR):
-        raise FactsAreForTheHouse
+        raise FactsAreForAdministrators
     loaded: list[str] = []
     for collection in COLLECTIONS:
         description, release = _described(folder, collection.description)
