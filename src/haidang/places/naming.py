@@ -308,6 +308,7 @@ class Day:
 
     names: dict[str, list[Named]] = field(default_factory=lambda: defaultdict(list))
     goings: dict[str, tuple[Going, ...]] = field(default_factory=dict)
+    districts: dict[str, frozenset[str]] = field(default_factory=dict)
     found: list[tuple[str, str, bool, str]] = field(default_factory=list)
     longest: int = 1
 
@@ -367,6 +368,12 @@ class UnitNames:
             for today_id, _, _, passed in ways:
                 came[today_id] |= {unit_id, *passed} - {today_id}
         for unit in wards:
+            day.districts[unit.unit_id] = frozenset(
+                above
+                for one in (unit.unit_id, *came[unit.unit_id])
+                for above in self._above(one)
+                if self.units[above].level is Level.DISTRICT
+            )
             day.goings[unit.unit_id] = tuple(self._ward_goings(unit.unit_id, ends[unit.unit_id], came))
         for unit in begun:
             if unit.level is not Level.WARD:
@@ -391,8 +398,8 @@ class UnitNames:
 
     def _shown(self, unit: Unit, on: date) -> tuple[str, str, bool, str]:
         """For the typeahead: id, folded full name with a space before each word, whether former, path."""
-        above = " ".join(fold(self.units[one].full_name) for one in self._above(unit.unit_id))
-        return unit.unit_id, " " + fold(unit.full_name), not unit.stood_on(on), " " + above
+        above = "".join(_shown_name(self.units[one].full_name) for one in self._above(unit.unit_id))
+        return unit.unit_id, _shown_name(unit.full_name), not unit.stood_on(on), above
 
     def _ends(self, unit_id: str, on: date) -> list[tuple[str, float | None, bool, frozenset[str]]]:
         """The units of the day that one went into: share, whether in pieces, what it was in between."""
@@ -441,7 +448,7 @@ class UnitNames:
         if unit.level is Level.DISTRICT:
             today_ids = dict.fromkeys(going.today_id for going in wards)
             for today_id in today_ids:
-                around = own | {today_id, *self._above(today_id)}
+                around = own | {*self._above(today_id)}
                 yield Going(unit.unit_id, today_id, 1 / len(today_ids), True, own, around)
             return
         held = Counter(above for going in wards for above in self._above(going.today_id)[-1:])
@@ -456,6 +463,12 @@ class UnitNames:
                 yield from self._wards_below(child)
 
 
+@lru_cache(maxsize=32_768)
+def _shown_name(full_name: str) -> str:
+    return " " + fold(full_name)
+
+
+@lru_cache(maxsize=64)
 def _kind_key(kind: str) -> str:
     return squeezed(_spelt(word)[0] for word in kind.split())
 
@@ -484,8 +497,9 @@ def _names_of(unit: Unit) -> Iterator[list[str]]:
 class Mention:
     """A stretch of words that is the name of units, perhaps with a marker; `named` may be empty then.
 
-    `alone`: it fills what stands between two commas. `beside`: it stands among other words of a
-    house number or street, so that it is a unit only if something else speaks for it.
+    `ids`: the units it speaks of; `beside_ids`: the districts of wards that it may mean besides.
+    `alone`: it fills what stands between two commas; `last`: it ends the text. `beside`: it stands
+    among other words of a house number or street: a unit only if something else speaks for it.
     """
 
     start: int
@@ -493,8 +507,10 @@ class Mention:
     marker: Marker | None
     named: tuple[tuple[Named, Spelling], ...]
     ids: frozenset[str]
+    beside_ids: frozenset[str]
     alone: bool
     beside: bool
+    last: bool = False
 
     def meets(self, other: "Mention") -> bool:
         """Whether they share a word."""
@@ -512,16 +528,14 @@ def mentions_in(words: Sequence[Word], day: Day) -> list[Mention]:
             marker, many = marked
             with_marker = list(_named_from(words, place + many, day, marker, anything_marked))
             found += [
-                _mention(words, place, end, marker=marker, named=named, fillers=fillers)
+                _mention(words, place, end, marker=marker, named=named, fillers=fillers, day=day)
                 for end, named in with_marker
             ]
-            starts = place == 0 or words[place - 1].segment != words[place].segment
-            end = place + _rest_of_segment(words, place)
-            if not with_marker and starts and end > place + many and words[place + many].folded.isalpha():
-                found.append(Mention(place, end, marker, (), frozenset(), alone=True, beside=False))
+            if not with_marker:
+                found += _unknown(words, place, many, marker, day)
         if not _names_something_else(words, place):
             found += [
-                _mention(words, place, end, marker=None, named=named, fillers=fillers)
+                _mention(words, place, end, marker=None, named=named, fillers=fillers, day=day)
                 for end, named in _named_from(words, place, day, None, anything_marked)
             ]
     return found
@@ -535,6 +549,7 @@ def _mention(
     marker: Marker | None,
     named: tuple[tuple[Named, Spelling], ...],
     fillers: Sequence[bool],
+    day: Day,
 ) -> Mention:
     before = [
         place for place in range(start) if words[place].segment == words[start].segment and not fillers[place]
@@ -551,9 +566,36 @@ def _mention(
         named,
         # A ward without its marker speaks for nothing else: it may be a street's name.
         frozenset(one.unit_id for one, _ in named if marker is not None or one.level is not Level.WARD),
+        frozenset(
+            district
+            for one, _ in named
+            if marker is None and one.level is Level.WARD
+            for district in day.districts[one.unit_id]
+        ),
         alone=not before and not after,
         beside=marker is None and any(_is_street(words, place) for place in before),
+        last=end - start > 1 and all(fillers[end:]),
     )
+
+
+def _unknown(words: Sequence[Word], place: int, many: int, marker: Marker, day: Day) -> Iterator[Mention]:
+    """What a marker says, of which there is no unit: a typing error, or a district that ended long ago.
+
+    Of the latter there may be a ward by its name today, which lies where it was.
+    """
+    if marker.levels <= {Level.DISTRICT, Level.PROVINCE}:
+        named = list(_named_from(words, place + many, day, None, anything_marked=True))
+        if named:
+            end, wards = named[-1]
+            ids = frozenset(
+                district for one, _ in wards for district in day.districts.get(one.unit_id, frozenset())
+            )
+            yield Mention(place, end, marker, (), frozenset(), ids, alone=True, beside=False)
+            return
+    end = place + _rest_of_segment(words, place)
+    starts = place == 0 or words[place - 1].segment != words[place].segment
+    if starts and end > place + many and words[place + many].folded.isalpha():
+        yield Mention(place, end, marker, (), frozenset(), frozenset(), alone=True, beside=False)
 
 
 def _fills_nothing(words: Sequence[Word], place: int) -> bool:
@@ -600,6 +642,8 @@ def _named_from(
             if not key.isdecimal():
                 return
             segment = words[end].segment
+        if key.isdecimal() and words[end].folded[0].isdigit():
+            return
         key += words[end].folded
         known = day.names.get(key)
         if known is None or (marker is None and key[0].isdigit()):
@@ -612,11 +656,20 @@ def _named_from(
             (one, _spelling(one, written, anything_marked))
             for one in known
             if (marker is None or one.level in marker.levels)
-            and not (single and not _stands_alone(words, start))
+            and (not single or one.level is not Level.WARD or _stands_alone(words, start))
         ]
         if graded:
-            best = min(_SPELLINGS.index(how) for _, how in graded)
-            yield end + 1, tuple(one for one in graded if one[1] is _SPELLINGS[best])
+            yield end + 1, tuple(_best_spelt(graded))
+
+
+def _best_spelt(graded: Sequence[tuple[Named, Spelling]]) -> Iterator[tuple[Named, Spelling]]:
+    """Of each level those that are spelt like it, if any are: marks decide between An Nghĩa and Ân Nghĩa."""
+    best: dict[Level, int] = {}
+    for named, spelling in graded:
+        best[named.level] = min(best.get(named.level, len(_SPELLINGS)), _SPELLINGS.index(spelling))
+    for named, spelling in graded:
+        if _SPELLINGS[best[named.level]] is spelling:
+            yield named, spelling
 
 
 def _stands_alone(words: Sequence[Word], place: int) -> bool:
@@ -650,8 +703,9 @@ class Reading:
     """One way to read a text: a mention as a unit, on its way to a unit of the day, and how well it fits.
 
     `hints`: other mentions that agree; `own`: how many words name what was above it in its own
-    time; `against`: mentions that disagree; `loose`: it has no marker and stands among other words;
-    `left`: how many words are not explained.
+    time; `neighbours`: how many name a ward of the same district; `against`: how many mentions
+    disagree; `loose`: it has no marker and stands among other words; `left`: how many words are
+    not explained.
     """
 
     mention: Mention
@@ -660,6 +714,7 @@ class Reading:
     going: Going
     hints: tuple[Mention, ...]
     own: int
+    neighbours: int
     against: int
     loose: bool
     left: int
@@ -699,12 +754,7 @@ def resolve(
     shown = clean(text)
     words = tuple(words_of(shown))
     taken = _Text(shown, words, tuple(mentions_in(words, day)), bool(words) and words[-1].segment > 0)
-    readings = [
-        reading
-        for mention in taken.mentions
-        for reading in _readings(taken, mention, day)
-        if within is None or within in reading.going.around or within == reading.going.unit_id
-    ]
+    readings = _readings(taken, day, within)
     if not readings:
         return Resolution(text, Outcome.NONE, 0.0)
     best = max(reading.score for reading in readings)
@@ -713,34 +763,64 @@ def resolve(
     return _resolution(unit_names, text, taken, fits=fits, near=near, point=point)
 
 
-def _readings(taken: _Text, mention: Mention, day: Day) -> Iterator[Reading]:
+@dataclass(frozen=True, slots=True)
+class _Guess:
+    """A reading before it is weighed; `most`: the score that it cannot pass."""
+
+    mention: Mention
+    named: Named
+    spelling: Spelling
+    going: Going
+    others: Sequence[Mention]
+    hints: tuple[Mention, ...]
+    most: int
+
+
+def _readings(taken: _Text, day: Day, within: str | None) -> list[Reading]:
+    """The readings of a text that fit best, and those that fit nearly as well."""
+    guesses = [guess for mention in taken.mentions for guess in _guesses(taken, mention, day)]
+    guesses.sort(key=lambda guess: -guess.most)
+    readings: list[Reading] = []
+    best = 0
+    for guess in guesses:
+        if readings and guess.most < best - _NEAR:
+            break
+        if within is not None and within not in guess.going.around and within != guess.going.unit_id:
+            continue
+        reading = _weighed(taken, guess)
+        if reading.level is Level.PROVINCE and reading.against:
+            continue
+        if reading.hints or not (reading.loose or reading.mention.beside):
+            best = max(best, reading.score) if readings else reading.score
+            readings.append(reading)
+    return readings
+
+
+def _guesses(taken: _Text, mention: Mention, day: Day) -> Iterator[_Guess]:
     if mention.beside and taken.commas:
         return
     others = sorted(
         (one for one in taken.mentions if not one.meets(mention)),
         key=lambda one: (one.start - one.end, abs(one.start - mention.end)),
     )
+    speaking = [one for one in others if one.ids]
+    beside = sum(1 for one in others if one.beside_ids)
     for named, spelling in mention.named:
         for going in day.goings[named.unit_id]:
-            reading = _reading(taken, mention, named, spelling, going=going, others=others)
-            if reading.hints or not (reading.loose or mention.beside):
-                yield reading
+            hints: list[Mention] = []
+            for other in speaking:
+                if not going.around.isdisjoint(other.ids) and not any(other.meets(hint) for hint in hints):
+                    hints.append(other)
+            many = mention.end - mention.start + sum(hint.end - hint.start for hint in hints)
+            yield _Guess(mention, named, spelling, going, others, tuple(hints), 2 * many + beside)
 
 
-def _reading(
-    taken: _Text,
-    mention: Mention,
-    named: Named,
-    spelling: Spelling,
-    *,
-    going: Going,
-    others: Sequence[Mention],
-) -> Reading:
-    hints: list[Mention] = []
-    for other in others:
-        if not other.ids.isdisjoint(going.around) and not any(other.meets(hint) for hint in hints):
-            hints.append(other)
-    explained = {place for one in (mention, *hints) for place in range(one.start, one.end)}
+def _weighed(taken: _Text, guess: _Guess) -> Reading:
+    mention, named, spelling, going = guess.mention, guess.named, guess.spelling, guess.going
+    others, hints = guess.others, guess.hints
+    neighbours = _neighbours(others, hints, mention, going)
+    named_words = {place for one in (mention, *hints) for place in range(one.start, one.end)}
+    explained = named_words | {place for one in neighbours for place in range(one.start, one.end)}
     against = {
         other.start
         for other in others
@@ -760,7 +840,7 @@ def _reading(
         + _AGAINST_COSTS * len(against)
         + _KIND_COSTS * other_kind
         + _LOOSE_COSTS * loose
-        + _gap(taken, mention, hints)
+        + _gap(taken, mention, [*hints, *neighbours])
         + _OTHER_TIME_COSTS * _is_of_another_time(taken, mention, going)
     )
     return Reading(
@@ -768,7 +848,7 @@ def _reading(
         level=named.level,
         spelling=spelling,
         going=going,
-        hints=tuple(hints),
+        hints=hints,
         own=sum(hint.end - hint.start for hint in hints if not hint.ids.isdisjoint(going.own)),
         against=len(against),
         loose=loose,
@@ -777,13 +857,41 @@ def _reading(
             for place, word in enumerate(taken.words)
         ),
         other_kind=other_kind,
-        score=2 * len(explained) - cost,
+        neighbours=len(neighbours),
+        score=2 * len(named_words) + len(neighbours) - cost,
     )
 
 
+def _neighbours(
+    others: Sequence[Mention], hints: Sequence[Mention], mention: Mention, going: Going
+) -> list[Mention]:
+    """Mentions after a ward that are in its district, where the text names no district that we know.
+
+    "Mỹ Đức, Đạ Tẻh": the district ended in 2024, but a commune has its name and lies there.
+    """
+    if any(
+        named.level is Level.DISTRICT and named.unit_id in going.around
+        for hint in hints
+        for named, _ in hint.named
+    ):
+        return []
+    found: list[Mention] = []
+    for other in others:
+        if (
+            (other.alone or other.last)
+            and other.start >= mention.end
+            and not other.beside_ids.isdisjoint(going.around)
+            and not any(other.meets(one) for one in (*hints, *found))
+        ):
+            found.append(other)
+    return found
+
+
 def _is_clear(other: Mention, mention: Mention) -> bool:
-    """Whether what a mention says must agree: it has a marker, or stands alone after the unit."""
-    return other.marker is not None or (other.alone and other.start >= mention.end)
+    """Whether what a mention says must agree: it has a marker, or stands alone or last after the unit."""
+    if other.marker is not None:
+        return True
+    return other.start >= mention.end and (other.alone or (other.last and bool(other.ids)))
 
 
 def _gap(taken: _Text, mention: Mention, hints: Sequence[Mention]) -> int:
@@ -876,7 +984,7 @@ def _sureness(reading: Reading) -> float:
         reading.spelling
     ]
     sure -= 0.25 * (reading.loose + reading.mention.beside) + 0.15 * reading.other_kind
-    sure -= 0.5 * reading.against
+    sure -= 0.5 * reading.against + 0.1 * reading.neighbours
     if reading.level is Level.PROVINCE and reading.left:
         sure -= 0.5
     return max(sure, 0.05)
