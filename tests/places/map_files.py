@@ -1,6 +1,7 @@
 """Small map files of other people, as the tests of the base map need them: made here, of nothing real."""
 
 import struct
+import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -162,15 +163,30 @@ def write_layer(
     shapes = np.empty(len(geometries), dtype=np.object_)
     shapes[:] = geometries
     shapes = shapely.transform(shapes, lambda at: np.column_stack(mover.transform(at[:, 0], at[:, 1])))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a file has no system is what some tests want
+        _write(path, shapes, fields, geometries[0].geom_type, epsg=epsg, layer=layer, driver=driver)
+    return path
+
+
+def _write(
+    path: Path,
+    shapes: Any,
+    fields: Mapping[str, Sequence[str]],
+    geometry_type: str,
+    *,
+    epsg: int | None,
+    layer: str,
+    driver: str,
+) -> None:
     pyogrio.raw.write(
         path,
         geometry=shapely.to_wkb(shapes),
         field_data=[np.array(list(values), dtype=object) for values in fields.values()],
         fields=list(fields),
-        geometry_type=geometries[0].geom_type,
+        geometry_type=geometry_type,
         crs=None if epsg is None else f"EPSG:{epsg}",
         layer=layer,
         driver=driver,
         append=path.exists() and driver == "GPKG",
     )
-    return path
