@@ -83,7 +83,8 @@ STATUS_LABELS: Mapping[DayStatus, str] = {
     DayStatus.TO_BE_CONFIRMED: "not confirmed yet",
     DayStatus.STRUCK: "struck out",
 }
-"""What people read: message ids."""
+WEEKDAY_LABELS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+"""What people read: message ids; weekdays as `date.weekday()` counts them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -686,7 +686,11 @@ def _about_codes(draft: Draft, around: Surroundings) -> Iterator[Finding]:
             twin = next(one for one in draft.begins if one.code == beginning.code and one is not beginning)
             yield Finding(Trouble.CODE_IN_USE, fields | {"other": twin.full_name})
         own = {around.units[one.from_id].code for one in beginning.made_of if one.from_id in around.units}
-        strangers = [one for one in around.formerly.get(beginning.code, ()) if one.level is beginning.level]
+        strangers = [
+            one
+            for one in around.formerly.get(beginning.code, ())
+            if one.level is beginning.level and one.full_name != beginning.full_name
+        ]
         if beginning.code not in own and strangers and other is None:
             meant = ", ".join(dict.fromkeys(one.full_name for one in strangers))
             yield Finding(Trouble.CODE_REUSED, fields | {"other": meant})

@@ -174,6 +174,14 @@ async def change(actor: Actor, connection: Connection, change_id: str) -> Change
     return found[0]
 
 
+async def change_named(actor: Actor, connection: Connection, ending: str) -> Change:
+    """The one change whose id ends so, as people type it; raises ChangeUnknown when none or several do."""
+    found = [one for one in await changes(actor, connection) if ending and one.change_id.endswith(ending)]
+    if len(found) != 1:
+        raise ChangeUnknown(change_id=ending)
+    return found[0]
+
+
 async def preview_change(
     actor: Actor,
     connection: Connection,
