@@ -1544,7 +1544,7 @@ def calendar_list(year: int | None, *, everything: bool) -> None:
 
     days = asyncio.run(run())
     say_table(
-        [_("Day"), _("What"), _("For"), _("Name"), _("Status")],
+        [_("Day"), _("Kind of day"), _("For whom"), _("Name"), _("Status")],
         [
             (
                 f"{translate(WEEKDAY_LABELS[one.on.weekday()])}, {date_text(one.on)}",
