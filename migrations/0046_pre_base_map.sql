@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS places.named_place (
     name_en text,
     layer text NOT NULL,
     kind text NOT NULL,
-    weight smallint NOT NULL,
+    weight integer NOT NULL,
     unit_id text,
     longitude double precision NOT NULL,
     latitude double precision NOT NULL,
@@ -66,7 +66,7 @@ CREATE TABLE IF NOT EXISTS places.named_place_start (
     tenant text NOT NULL,
     base_map_id uuid NOT NULL,
     start text NOT NULL,
-    word smallint NOT NULL,
+    word integer NOT NULL,
     place_no integer NOT NULL,
     CONSTRAINT named_place_start_pkey PRIMARY KEY (tenant, base_map_id, start, place_no),
     CONSTRAINT named_place_start_of_place FOREIGN KEY (tenant, base_map_id, place_no)

@@ -5,7 +5,7 @@ INSERT INTO places.named_place
 SELECT :tenant, CAST(:base_map_id AS uuid), one.place_no, one.name, one.name_en, one.layer, one.kind, one.weight,
        one.unit_id, one.longitude, one.latitude
   FROM unnest(CAST(:place_nos AS integer[]), CAST(:names AS text[]), CAST(:names_en AS text[]),
-              CAST(:layers AS text[]), CAST(:kinds AS text[]), CAST(:weights AS smallint[]),
+              CAST(:layers AS text[]), CAST(:kinds AS text[]), CAST(:weights AS integer[]),
               CAST(:unit_ids AS text[]), CAST(:longitudes AS double precision[]),
               CAST(:latitudes AS double precision[]))
        AS one (place_no, name, name_en, layer, kind, weight, unit_id, longitude, latitude);
@@ -14,7 +14,7 @@ SELECT :tenant, CAST(:base_map_id AS uuid), one.place_no, one.name, one.name_en,
 -- The words by which they are found; a start that a name has twice counts at its first place.
 INSERT INTO places.named_place_start (tenant, base_map_id, start, word, place_no)
 SELECT :tenant, CAST(:base_map_id AS uuid), one.start, min(one.word), one.place_no
-  FROM unnest(CAST(:starts AS text[]), CAST(:words AS smallint[]), CAST(:place_nos AS integer[]))
+  FROM unnest(CAST(:starts AS text[]), CAST(:words AS integer[]), CAST(:place_nos AS integer[]))
        AS one (start, word, place_no)
  GROUP BY one.start, one.place_no;
 
