@@ -33,7 +33,6 @@ class Hospital:
     anchor: str
     name: str
     kind: str
-    kind_label: str
     province: str
     ward: str
     street: str
@@ -89,7 +88,6 @@ def hospital_of(entity: EntityView) -> Hospital | None:
         anchor=anchor,
         name=str(values.get("name") or anchor),
         kind=kind,
-        kind_label=KIND_LABELS[kind],
         province=str(parts.get("addressRegion") or ""),
         ward=str(parts.get("addressLocality") or ""),
         street=str(parts.get("streetAddress") or ""),

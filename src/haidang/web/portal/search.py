@@ -106,7 +106,8 @@ class UnitSource:
 
     label = GROUP_LABELS["units"]
 
-    def __init__(self, say: Callable[[str, str], str]) -> None:
+    def __init__(self, frame: Frame, say: Callable[[str, str], str]) -> None:
+        self._frame = frame
         self._say = say
 
     async def find(self, connection: Connection, asked: Asked, most: int) -> Sequence[SearchHit]:
@@ -117,11 +118,12 @@ class UnitSource:
 
     def _hit(self, found: UnitFound, locale: str) -> SearchHit:
         unit = found.unit
-        where = ", ".join(one.full_name for one in found.path)
+        where = ", ".join(one.full_name for one in reversed(found.path) if one.unit_id != unit.unit_id)
         if found.became:
             now = ", ".join(one.full_name for one in found.became)
             where = self._say(locale, "{where}; today {now}").format(where=where, now=now).lstrip("; ")
-        return SearchHit(unit.full_name, f"/don-vi/{unit.unit_id.rsplit(':', 1)[-1]}", where)
+        path = f"/don-vi/{unit.unit_id.rsplit(':', 1)[-1]}" if self._frame.serves("/don-vi") else ""
+        return SearchHit(unit.full_name, path, where)
 
 
 class NamedPlaceSource:
@@ -143,7 +145,7 @@ def sources_of(house: House, frame: Frame) -> list[SearchSource]:
     """What the portal's search finds, in the order of its groups; a room's own source is added here."""
     pages = PageSource(lambda asked: frame.menu(asked.actor), house.translations.gettext)
     of_packs = [EntitySource(pack, one) for pack in house.packs for one in pack.searchables]
-    return [pages, UnitSource(house.translations.gettext), NamedPlaceSource(), *of_packs]
+    return [pages, UnitSource(frame, house.translations.gettext), NamedPlaceSource(), *of_packs]
 
 
 def search_route(house: House, frame: Frame, sources: Sequence[SearchSource]) -> HTTPRouteHandler:
