@@ -49,7 +49,6 @@ from haidang.infra.translations import LOCALES, Translations, date_text, moment_
 from haidang.infra.version import program_version
 from haidang.kernel.actors import Actor, Audience, part
 from haidang.kernel.errors import Conflict, HaidangError, Invalid, Unavailable
-from haidang.kernel.geometry import PositionOutsideEarth
 from haidang.kernel.instants import VIETNAM, SystemClock
 from haidang.places.basemap.errors import BaseMapToolsMissing
 from haidang.places.calendars import (
@@ -113,6 +112,10 @@ class MustBeConfirmed(Invalid):
 
 class PackKeepsNotItsPromises(Invalid):
     """{count} findings; each is to be mended in its pack."""
+
+
+class LongitudeComesFirst(Invalid):
+    """{latitude} is no latitude: the longitude comes first, as in 108.1 10.933."""
 
 
 class ReplayFailed(Conflict):
@@ -1207,7 +1210,7 @@ def units_at(longitude: float, latitude: float, on: date | None) -> None:
     from haidang.places import service  # noqa: PLC0415 - see above
 
     if abs(latitude) > 90 or abs(longitude) > 180:
-        raise PositionOutsideEarth(path="", longitude=longitude, latitude=latitude)
+        raise LongitudeComesFirst(latitude=latitude)
     day = on or _today()
 
     async def run() -> tuple[UnitAt | None, list[Unit]]:
