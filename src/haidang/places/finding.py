@@ -43,7 +43,7 @@ async def resolve_place(
 
 
 async def resolve_places(
-    actor: Actor,
+    actor: Actor,  # noqa: ARG001 - every verb takes the actor first
     connection: Connection,
     texts: Sequence[str],
     *,
@@ -51,7 +51,6 @@ async def resolve_places(
     within: str | None = None,
 ) -> list[Resolution]:
     """The same for many texts, in their order; a text that comes again costs nothing. Raises UnitUnknown."""
-    del actor
     names = await _names(connection, within)
 
     def each() -> list[Resolution]:
@@ -62,10 +61,14 @@ async def resolve_places(
 
 
 async def find_units(
-    actor: Actor, connection: Connection, words: str, *, on: date, most: int = 10
+    actor: Actor,  # noqa: ARG001 - every verb takes the actor first
+    connection: Connection,
+    words: str,
+    *,
+    on: date,
+    most: int = 10,
 ) -> list[UnitFound]:
-    """Units, then and now, whose name begins so; those of the day first, former ones with what they became."""
-    del actor
+    """Units, then and now, whose name begins so; former ones with what they became."""
     names = await _names(connection, None)
     return await asyncio.to_thread(naming.find, names, words, on, most=max(1, min(most, MOST_FOUND)))
 

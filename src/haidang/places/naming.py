@@ -270,6 +270,7 @@ class Spelling(StrEnum):
     EXACT = "exact"
     PARTLY = "partly"  # some of its marks are left out
     BARE = "bare"  # all of them are
+    NEARLY = "nearly"  # a letter or two is another
     OTHER = "other"  # they are there, and others
 
 
@@ -284,6 +285,7 @@ class Named:
     level: Level
     kind: str
     words: tuple[str, ...]
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +313,18 @@ class Day:
     districts: dict[str, frozenset[str]] = field(default_factory=dict)
     found: list[tuple[str, str, bool, str]] = field(default_factory=list)
     longest: int = 1
+    _below: dict[str, list[Named]] = field(default_factory=dict)
+
+    def wards_below(self, unit_id: str) -> Sequence[Named]:
+        """The wards that may be written with a district or province, then or now."""
+        if not self._below:
+            below: dict[str, list[Named]] = defaultdict(list)
+            for named in (one for names in self.names.values() for one in names):
+                if named.level is Level.WARD:
+                    for above in {one for going in self.goings[named.unit_id] for one in going.around}:
+                        below[above].append(named)
+            self._below = below
+        return self._below.get(unit_id, ())
 
 
 _HEIGHTS = {Level.PROVINCE: 0, Level.DISTRICT: 1, Level.WARD: 2}
@@ -382,9 +396,8 @@ class UnitNames:
             for words in _names_of(unit):
                 folded = [_spelt(word)[0] for word in words]
                 marked = tuple(_spelt(word)[1] for word in words)
-                day.names[squeezed(folded)].append(
-                    Named(unit.unit_id, unit.level, _kind_key(unit.kind), marked)
-                )
+                key = squeezed(folded)
+                day.names[key].append(Named(unit.unit_id, unit.level, _kind_key(unit.kind), marked, key))
                 day.longest = max(day.longest, len(words))
         day.found = sorted(
             (self._shown(unit, on) for unit in begun),
@@ -522,6 +535,7 @@ def mentions_in(words: Sequence[Word], day: Day) -> list[Mention]:
     anything_marked = any(not word.bare for word in words)
     fillers = [_fills_nothing(words, place) for place in range(len(words))]
     found: list[Mention] = []
+    unknown: list[tuple[int, int, Marker]] = []
     for place in range(len(words)):
         marked = marker_at(words, place)
         if marked is not None:
@@ -533,12 +547,81 @@ def mentions_in(words: Sequence[Word], day: Day) -> list[Mention]:
             ]
             if not with_marker:
                 found += _unknown(words, place, many, marker, day)
+            if not with_marker or _goes_on(words, with_marker[-1][0]):
+                unknown.append((place, many, marker))
         if not _names_something_else(words, place):
             found += [
                 _mention(words, place, end, marker=None, named=named, fillers=fillers, day=day)
                 for end, named in _named_from(words, place, day, None, anything_marked)
             ]
+    begun = {one.start for one in found}
+    for place, many, marker in unknown:
+        longest = max((one.end for one in found if one.start == place and one.named), default=None)
+        if marker.levels == {Level.WARD} and longest not in begun:
+            found += _nearly_named(words, place, many, marker, day=day, found=found)
     return found
+
+
+def _goes_on(words: Sequence[Word], end: int) -> bool:
+    """Whether a word follows, with nothing between, that may belong to the name."""
+    if end >= len(words) or words[end].segment != words[end - 1].segment:
+        return False
+    follows = words[end].folded
+    return follows.isalpha() and follows not in _SAYS_NOTHING and marker_at(words, end) is None
+
+
+def _nearly_named(
+    words: Sequence[Word], place: int, many: int, marker: Marker, *, day: Day, found: Sequence[Mention]
+) -> list[Mention]:
+    """Wards of the districts and provinces that the text names whose name differs in a letter or two."""
+    end = place + _rest_of_segment(words, place)
+    elsewhere = [one for one in found if not place <= one.start <= place + many]
+    above = {one for other in elsewhere for one in other.ids}
+    best, nearest = 3, list[tuple[int, Named]]()
+    for known in (named for one in above for named in day.wards_below(one)):
+        name = known.key
+        for stop in range(place + many + 1, min(end, place + many + day.longest) + 1):
+            written = squeezed(word.folded for word in words[place + many : stop])
+            allowed = min(best, 1 if len(name) < 8 else 2)
+            distance = letters_apart(written, name, allowed) if len(name) > 3 else allowed + 1
+            if distance > allowed:
+                continue
+            if distance < best:
+                best, nearest = distance, []
+            nearest.append((stop, known))
+    by_end: dict[int, dict[str, Named]] = defaultdict(dict)
+    for stop, known in nearest:
+        by_end[stop][known.unit_id] = known
+    return [
+        Mention(
+            place,
+            stop,
+            marker,
+            tuple((one, Spelling.NEARLY) for one in known.values()),
+            frozenset(),
+            frozenset(),
+            alone=False,
+            beside=False,
+        )
+        for stop, known in by_end.items()
+    ]
+
+
+def letters_apart(one: str, other: str, most: int) -> int:
+    """How many letters must be put in, left out or changed (Levenshtein); `most` + 1 when it is more."""
+    if abs(len(one) - len(other)) > most:
+        return most + 1
+    row = list(range(len(other) + 1))
+    for place, letter in enumerate(one, start=1):
+        before, row[0] = row[0], place
+        for column, against in enumerate(other, start=1):
+            before, row[column] = (
+                row[column],
+                min(row[column] + 1, row[column - 1] + 1, before + (letter != against)),
+            )
+        if min(row) > most:
+            return most + 1
+    return row[-1]
 
 
 def _mention(
@@ -704,8 +787,8 @@ class Reading:
 
     `hints`: other mentions that agree; `own`: how many words name what was above it in its own
     time; `neighbours`: how many name a ward of the same district; `against`: how many mentions
-    disagree; `loose`: it has no marker and stands among other words; `left`: how many words are
-    not explained.
+    disagree; `loose`: it has no marker and stands among other words; `cut`: the name seems to go on;
+    `left`: how many words are not explained.
     """
 
     mention: Mention
@@ -717,6 +800,7 @@ class Reading:
     neighbours: int
     against: int
     loose: bool
+    cut: bool
     left: int
     other_kind: bool
     score: int
@@ -737,10 +821,24 @@ class _Text:
     commas: bool
 
 
-_SPELLING_COSTS = {Spelling.EXACT: 0, Spelling.PARTLY: 1, Spelling.BARE: 2, Spelling.OTHER: 6}
+_SPELLING_COSTS = {
+    Spelling.EXACT: 0,
+    Spelling.PARTLY: 1,
+    Spelling.BARE: 2,
+    Spelling.NEARLY: 5,
+    Spelling.OTHER: 6,
+}
+_SPELLING_DOUBTS = {
+    Spelling.EXACT: 0,
+    Spelling.PARTLY: 0.03,
+    Spelling.BARE: 0.02,
+    Spelling.NEARLY: 0.45,
+    Spelling.OTHER: 0.3,
+}
 _AGAINST_COSTS = 8
 _KIND_COSTS = 3
 _LOOSE_COSTS = 2
+_CUT_COSTS = 3
 _OTHER_TIME_COSTS = 4
 _NEAR = 4
 """Readings that fit this much worse are alternatives still."""
@@ -832,6 +930,7 @@ def _weighed(taken: _Text, guess: _Guess) -> Reading:
         and word.folded not in _SAYS_NOTHING
         for place, word in enumerate(taken.words)
     )
+    cut = mention.marker is not None and _goes_on(taken.words, mention.end) and mention.end not in explained
     other_kind = (
         mention.marker is not None and named.level is Level.WARD and mention.marker.kind != named.kind
     )
@@ -840,6 +939,7 @@ def _weighed(taken: _Text, guess: _Guess) -> Reading:
         + _AGAINST_COSTS * len(against)
         + _KIND_COSTS * other_kind
         + _LOOSE_COSTS * loose
+        + _CUT_COSTS * cut
         + _gap(taken, mention, [*hints, *neighbours])
         + _OTHER_TIME_COSTS * _is_of_another_time(taken, mention, going)
     )
@@ -852,6 +952,7 @@ def _weighed(taken: _Text, guess: _Guess) -> Reading:
         own=sum(hint.end - hint.start for hint in hints if not hint.ids.isdisjoint(going.own)),
         against=len(against),
         loose=loose,
+        cut=cut,
         left=sum(
             place not in explained and word.folded not in _SAYS_NOTHING
             for place, word in enumerate(taken.words)
@@ -980,9 +1081,7 @@ def _sureness(reading: Reading) -> float:
         sure -= 0.04 if reading.hints else 0.2
     elif not reading.hints:
         sure -= 0.06
-    sure -= {Spelling.EXACT: 0, Spelling.PARTLY: 0.03, Spelling.BARE: 0.02, Spelling.OTHER: 0.3}[
-        reading.spelling
-    ]
+    sure -= _SPELLING_DOUBTS[reading.spelling] + 0.3 * reading.cut
     sure -= 0.25 * (reading.loose + reading.mention.beside) + 0.15 * reading.other_kind
     sure -= 0.5 * reading.against + 0.1 * reading.neighbours
     if reading.level is Level.PROVINCE and reading.left:
