@@ -34,6 +34,7 @@ WHY_MESSAGES = {
     "whole": "{former} went whole into {unit}.",
     "part": "A part of {former} went into {unit}.",
     "inside": "{unit} holds land of {former}.",
+    "nearly": "{former} is written nearly like it.",
     "point": "The point lies in {unit}.",
     "elsewhere": "The name fits {unit}, but the point lies elsewhere.",
     "contradicted": "The name fits {unit}, but something else in the text does not.",
@@ -1117,6 +1118,8 @@ def _why(unit_names: UnitNames, reading: Reading, point: PointIn | None) -> Why:
         if not there or reading.going.pieces:
             return Why("point" if there else "elsewhere", {"unit": today.full_name})
     fields = {"unit": today.full_name, "former": former.full_name}
+    if reading.spelling is Spelling.NEARLY:
+        return Why("nearly", fields)
     if reading.today:
         return Why("today", fields)
     if reading.level is not Level.WARD:
