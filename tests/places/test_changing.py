@@ -1,6 +1,7 @@
 """A change of units as an operation: drafted, previewed, scheduled, applied on its day, undone before it."""
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -35,7 +36,7 @@ from haidang.places.changing import (
     schedule_change,
     undo_change,
 )
-from haidang.places.drafting import UnitOfChangeUnknown, WrittenChange
+from haidang.places.drafting import UnitOfChangeUnknown, WrittenChange, read_change
 from haidang.places.events import UnitsChanged
 from haidang.places.loading import load_facts
 from haidang.places.model import Level, LinkKind
@@ -300,3 +301,15 @@ async def test_the_job_applies_what_is_due(cluster: TemporaryCluster, country_te
         async with admin_pool.acquire() as admin:
             await admin.execute("DROP DATABASE haidang_changing WITH (FORCE)")
         await admin_pool.close()
+
+
+@pytest.mark.parametrize("page", ["change-units.md", "thay-doi-don-vi.md"])
+async def test_the_draft_in_the_guide_can_be_applied(country: Connection, page: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / page).read_text(encoding="utf-8")
+    written = read_change(text.split("```toml\n")[1].split("```")[0].encode(), toml=True)
+    made = await draft_change(ADMINISTRATOR, country, written, now=NOW)
+    shown = await preview_change(OFFICER, country, made.change_id, now=NOW)
+    assert [one for one in shown.plan.findings if one.blocks] == []
+    await schedule_change(ADMINISTRATOR, country, made.change_id, reason=REASON, now=NOW)
+    (attempt,) = await apply_due_changes(ADMINISTRATOR, country, now=MIDNIGHT)
+    assert attempt.applied
