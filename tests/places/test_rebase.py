@@ -140,3 +140,14 @@ def test_shares_of_area_divide_a_figure() -> None:
         "new0": (Decimal(25), True),
         "new1": (Decimal(85), True),
     }
+
+
+def test_what_rounding_leaves_goes_to_the_last() -> None:
+    links = [
+        Link("old0", "new0", LinkKind.PART, 1 / 3, BREAK),
+        Link("old0", "new1", LinkKind.PART, 0.6666666666666667, BREAK),
+    ]
+    given = {"old0": Decimal("123456789012345.678")}
+    found = rebase_figures(given, UNITS, links, to=TODAY, how=How.BY_SHARE, weight=Weight.AREA)
+    assert found.not_placed == ()
+    assert sum(one.amount for one in found.amounts.values()) == given["old0"]
