@@ -1,5 +1,6 @@
 """Builds the web: the portal's routes in Litestar, the NGSI-LD face beside it, one dispatcher before both."""
 
+from functools import partial
 from typing import Any, NoReturn
 
 from litestar import Litestar, Request, get
@@ -26,6 +27,7 @@ from haidang.web.shared.frame import Frame
 from haidang.web.shared.health import health_routes
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.levels import level_shape, needs_plate
+from haidang.web.shared.maps import MAP_ATTRIBUTION, map_picture
 from haidang.web.shared.rooms import room_routes
 from haidang.web.shared.routes import sent
 from haidang.web.shared.static import StaticFiles
@@ -79,7 +81,11 @@ def build_globals(templates: Templates) -> None:
     """Give the templates what draws: charts and the shapes of levels."""
     for locale in LOCALES:
         templates.environment(locale).globals.update(
-            chart=bar_chart, level_shape=level_shape, needs_plate=needs_plate
+            chart=bar_chart,
+            level_shape=level_shape,
+            needs_plate=needs_plate,
+            map_picture=partial(map_picture, locale=locale),
+            map_attribution=MAP_ATTRIBUTION,
         )
 
 

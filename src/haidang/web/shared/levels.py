@@ -16,9 +16,14 @@ _SHAPES = (
 """Circle, triangle, diamond, square, octagon, star: from harmless to grave, told apart at 12 pixels."""
 
 
+def level_outline(rank: int) -> str:
+    """The shape of a level from 1 (best) to 6 in a square of 16, to be filled by what is around it."""
+    return _SHAPES[min(max(rank, 1), len(_SHAPES)) - 1]
+
+
 def level_shape(rank: int, plate: bool = False) -> Markup:  # noqa: FBT001, FBT002 - called from templates
     """The shape of a level from 1 (best) to 6, as a small drawing; filled white on a dark colour."""
-    shape = _SHAPES[min(max(rank, 1), len(_SHAPES)) - 1]
+    shape = level_outline(rank)
     fill = "#ffffff" if plate else NIGHT
     return Markup(  # noqa: S704 - made of our own constants only
         '<svg class="level-shape" viewBox="0 0 16 16" aria-hidden="true" focusable="false" '
