@@ -305,6 +305,16 @@ class Going:
     around: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A unit as the typeahead looks for it: folded, with a space before each word."""
+
+    unit_id: str
+    kind: str
+    name: str
+    above: str
+
+
 @dataclass(slots=True)
 class Day:
     """Names and ways of one stretch of days in which no unit begins or ends."""
@@ -312,7 +322,7 @@ class Day:
     names: dict[str, list[Named]] = field(default_factory=lambda: defaultdict(list))
     goings: dict[str, tuple[Going, ...]] = field(default_factory=dict)
     districts: dict[str, frozenset[str]] = field(default_factory=dict)
-    found: list[tuple[str, str, bool, str]] = field(default_factory=list)
+    shown: list[Shown] = field(default_factory=list)
     longest: int = 1
     _below: dict[str, list[Named]] = field(default_factory=dict)
 
@@ -400,20 +410,14 @@ class UnitNames:
                 key = squeezed(folded)
                 day.names[key].append(Named(unit.unit_id, unit.level, _kind_key(unit.kind), marked, key))
                 day.longest = max(day.longest, len(words))
-        day.found = sorted(
-            (self._shown(unit, on) for unit in begun),
-            key=lambda one: (
-                one[2],
-                _HEIGHTS[self.units[one[0]].level],
-                collation_key(self.units[one[0]].name),
-            ),
-        )
+        day.shown = [
+            _shown(unit, [self.units[one] for one in self._above(unit.unit_id)])
+            for unit in sorted(
+                begun,
+                key=lambda one: (not one.stood_on(on), _HEIGHTS[one.level], collation_key(one.name)),
+            )
+        ]
         return day
-
-    def _shown(self, unit: Unit, on: date) -> tuple[str, str, bool, str]:
-        """For the typeahead: id, folded full name with a space before each word, whether former, path."""
-        above = "".join(_shown_name(self.units[one].full_name) for one in self._above(unit.unit_id))
-        return unit.unit_id, _shown_name(unit.full_name), not unit.stood_on(on), above
 
     def _ends(self, unit_id: str, on: date) -> list[tuple[str, float | None, bool, frozenset[str]]]:
         """The units of the day that one went into: share, whether in pieces, what it was in between."""
@@ -477,9 +481,18 @@ class UnitNames:
                 yield from self._wards_below(child)
 
 
+def _shown(unit: Unit, above: Sequence[Unit]) -> Shown:
+    return Shown(
+        unit.unit_id,
+        _folded(unit.kind)[1:],
+        _folded(unit.full_name),
+        "".join(_folded(one.full_name) for one in above),
+    )
+
+
 @lru_cache(maxsize=32_768)
-def _shown_name(full_name: str) -> str:
-    return " " + fold(full_name)
+def _folded(name: str) -> str:
+    return f" {fold(name)}"
 
 
 @lru_cache(maxsize=64)
@@ -1152,27 +1165,28 @@ def find(unit_names: UnitNames, words: str, on: date, *, most: int = 10) -> list
 
     First those whose name begins so, those of the day before former ones; then those that have it inside.
     """
-    asked = fold(clean(words))
-    if not asked:
+    asked = f" {fold(clean(words))}"
+    if not asked.strip():
         return []
-    found: dict[str, int] = {}
-    for place, (unit_id, name, former, above) in enumerate(unit_names.day(on).found):
-        rank = _rank(unit_names.units[unit_id], name, above, asked)
-        if rank is not None:
-            found[unit_id] = rank * 4_000_000 + (2_000_000 if former else 0) + place
-    return [_unit_found(unit_names, unit_id, on) for unit_id in sorted(found, key=found.__getitem__)[:most]]
+    inside = [one for one in unit_names.day(on).shown if asked in one.name]
+    found = sorted(inside, key=lambda one: not one.name.startswith((asked, f" {one.kind}{asked}")))
+    if len(found) < most:
+        found += _found_with_above(unit_names.day(on).shown, asked.split())
+    unit_ids = dict.fromkeys(one.unit_id for one in found)
+    return [_unit_found(unit_names, unit_id, on) for unit_id in list(unit_ids)[:most]]
 
 
-def _rank(unit: Unit, name: str, above: str, asked: str) -> int | None:
-    """0: it begins so; 1: a later word does; 2: with words of the units above; None: not at all."""
-    if " " + asked in name:
-        begins = name.startswith((f" {asked}", f" {fold(unit.kind)} {asked}"))
-        return 0 if begins else 1
-    words = asked.split()
+def _found_with_above(shown: Sequence[Shown], words: Sequence[str]) -> list[Shown]:
+    """Units named by the first words in full, below units that the further words begin."""
+    found: list[Shown] = []
     for many in range(len(words) - 1, 0, -1):
-        if " " + " ".join(words[:many]) + " " in name + " ":
-            return 2 if all(" " + word in above for word in words[many:]) else None
-    return None
+        name = f" {' '.join(words[:many])} "
+        found += [
+            one
+            for one in shown
+            if name in f"{one.name} " and all(f" {word}" in one.above for word in words[many:])
+        ]
+    return found
 
 
 def _unit_found(unit_names: UnitNames, unit_id: str, on: date) -> UnitFound:
