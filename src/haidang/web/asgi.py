@@ -12,6 +12,7 @@ from haidang.infra.translations import LOCALES
 from haidang.kernel.actors import Audience
 from haidang.web.admin.overview import overview_page
 from haidang.web.api.ngsi_ld.problems import answer_of
+from haidang.web.api.places.routes import places_routes
 from haidang.web.api.tiles.routes import tile_routes
 from haidang.web.data.datasets import datasets_page
 from haidang.web.field.tasks import TASKS
@@ -61,6 +62,7 @@ def build_portal(house: House, frame: Frame) -> Litestar:
             *pages.routes(),
             *health_routes(house),
             *tile_routes(house),
+            *places_routes(house),
             *shell_routes(house, frame, files),
             *room_routes(house, frame, rooms),
             _static_route(files),
