@@ -337,13 +337,14 @@ class Mark:
     """How one entity stands on a map: its words, a level's colour and rank if it has one, and its page.
 
     `rank` is 1 (best) to 6 and gives the shape; 0 is a thing without a level. `path` is the Vietnamese
-    address of what tells more.
+    address of what tells more, `short` what is drawn beside the mark where there is room.
     """
 
     label: str
     colour: str = ""
     rank: int = 0
     path: str = ""
+    short: str = ""
 
 
 @dataclass(frozen=True, slots=True)

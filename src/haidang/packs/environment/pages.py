@@ -338,7 +338,7 @@ def mark_station(entity: EntityView, now: Instant, locale: str) -> Mark | None:
     if station.level is None or station.late:
         return Mark(station.name, path=station.path)
     label = f"{station.name}: {station.index} {station.level.word.read(locale)}"
-    return Mark(label, station.level.colour, station.rank, station.path)
+    return Mark(label, station.level.colour, station.rank, station.path, str(station.index))
 
 
 def hit_station(entity: EntityView, _locale: str) -> SearchHit:
