@@ -24,6 +24,7 @@ from haidang.places.changing import (
     ChangeUnknown,
     ChangeUnsound,
     DraftsAreForOfficers,
+    NothingToPreview,
     TouchedKind,
     TouchedPlace,
     UnitInAnotherChange,
@@ -100,7 +101,8 @@ async def test_a_merger_is_applied_at_midnight_in_vietnam_and_only_once(country:
     assert (before.unit.valid_to, before.unit.ended_by) == (DAY, "Nghị quyết diễn tập")
     assert (new.unit.code, new.unit.full_name, new.unit.valid_from) == (PHAN_THIET, "Phường Phan Thiết", DAY)
     assert new.unit.parent_id == old.unit.parent_id
-    assert [(one.unit.unit_id, one.link.kind) for one in await service.became(ADMINISTRATOR, country, old.unit.unit_id)] == [(new.unit.unit_id, LinkKind.MERGE)]  # fmt: skip  # noqa: E501
+    steps = await service.became(ADMINISTRATOR, country, old.unit.unit_id)
+    assert [(one.unit.unit_id, one.link.kind) for one in steps] == [(new.unit.unit_id, LinkKind.MERGE)]
     assert len(await service.came_from(ADMINISTRATOR, country, new.unit.unit_id)) == 2
     today = await service.units_on(
         ADMINISTRATOR, country, DAY, level=Level.WARD, parent_id=old.unit.parent_id
@@ -165,6 +167,8 @@ async def test_an_applied_change_is_only_followed_by_another(country: Connection
         await undo_change(ADMINISTRATOR, country, made.change_id, reason=REASON, now=MIDNIGHT)
     with pytest.raises(ChangeNotADraft):
         await schedule_change(ADMINISTRATOR, country, made.change_id, reason=REASON, now=MIDNIGHT)
+    with pytest.raises(NothingToPreview):
+        await preview_change(OFFICER, country, made.change_id, now=MIDNIGHT)
     later = written(takes_effect=date(2027, 2, 1), rename=[{"unit": PHAN_THIET, "name": "Phan Thiết Mới"}])
     following = await draft_change(ADMINISTRATOR, country, later, now=MIDNIGHT)
     await schedule_change(ADMINISTRATOR, country, following.change_id, reason=REASON, now=MIDNIGHT)

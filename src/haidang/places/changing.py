@@ -82,6 +82,10 @@ class ChangeAlreadyUndone(Conflict):
     """The change {title} was undone already."""
 
 
+class NothingToPreview(Conflict):
+    """The change {title} was applied or undone already; there is nothing to preview."""
+
+
 class ChangeReasonMissing(Invalid):
     """Say why: the reason is kept with the change."""
 
@@ -190,13 +194,17 @@ async def preview_change(
     now: Instant,
     touched_kinds: Sequence[TouchedKind] = (),
 ) -> Preview:
-    """What a change would do to units, people and what other rooms hold there; nothing is written."""
+    """What a change would do to units, people and what other rooms hold there; nothing is written.
+
+    Raises NothingToPreview for one that was applied or undone.
+    """
     if not actor.belongs_to(Audience.OFFICER):
         raise DraftsAreForOfficers
     found = await change(actor, connection, change_id)
+    if found.state in (ChangeState.APPLIED, ChangeState.UNDONE):
+        raise NothingToPreview(title=found.title)
     around = await _surroundings(connection, found.draft)
-    today = day_in_vietnam(now) if found.state in (ChangeState.DRAFT, ChangeState.SCHEDULED) else None
-    plan = plan_change(found.draft, around, _new_unit_id, today=today)
+    plan = plan_change(found.draft, around, _new_unit_id, today=day_in_vietnam(now))
     place = _touched_place(plan, around)
     touched = [Touched(kind.label, await kind.count(actor, connection, place)) for kind in touched_kinds]
     return Preview(change=found, plan=plan, touched=tuple(touched))
