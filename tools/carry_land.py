@@ -33,7 +33,7 @@ ARCHIPELAGOS = (
         "name": "Quần đảo Trường Sa",
         "name_en": "Trường Sa (Spratly Islands)",
         "code": "56",
-        "box": [109.7, 6, 118, 13],
+        "box": [109.4, 6, 118, 12],
     },
 )
 
