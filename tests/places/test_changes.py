@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from shapely.geometry.base import BaseGeometry
 
@@ -348,6 +348,7 @@ def test_units_below_go_on_under_the_successor_and_are_asked_for_where_there_are
 
 
 @given(st.lists(st.integers(1, 1000), min_size=2, max_size=6), st.integers(0, 10_000_000))
+@example([999, 1], 1000)  # a sliver is a part too: the rest did not go whole
 def test_no_people_and_no_land_are_lost_by_a_split(weights: list[int], population: int) -> None:
     whole = unit("a", "An", "90001", population=population)
     shares = [weight / sum(weights) for weight in weights]

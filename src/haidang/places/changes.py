@@ -606,7 +606,8 @@ def _people(flows: Sequence[_Flow], around: Surroundings) -> PeopleAfter:
 def _link(draft: Draft, flow: _Flow, flows: Mapping[str, Sequence[_Flow]]) -> Link:
     """How a unit went on: alone and whole, whole into a larger, or in pieces, alone or with others."""
     alone = all(one.from_id == flow.from_id for one in flows[flow.to_id])
-    whole = flow.share is not None and flow.share >= 1 - SHARE_TOLERANCE
+    ways = sum(one.from_id == flow.from_id for others in flows.values() for one in others)
+    whole = ways == 1 and flow.share is not None and flow.share >= 1 - SHARE_TOLERANCE
     if whole:
         kind = LinkKind.CONTINUES if alone else LinkKind.MERGE
     else:
