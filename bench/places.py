@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import time
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import asyncpg
@@ -24,8 +25,9 @@ from haidang.infra.queries import load_queries
 from haidang.kernel.actors import part
 from haidang.places import service, store
 from haidang.places.loading import load_facts
+from haidang.places.model import How, Level
 
-TODAY = date(2026, 11, 22)
+TODAY, BEFORE = date(2026, 11, 22), date(2025, 6, 30)
 COUNTRY = (107.0, 10.4, 109.5, 14.8)
 CITIES = ((108.05, 10.90, 108.30, 11.00), (109.10, 13.70, 109.30, 13.85))
 ACTOR = part("bench")
@@ -82,6 +84,18 @@ async def singles(connection: Connection, count: int) -> None:
     table(("one point", "points", "median ms", "p95 ms", "p99 ms", "worst ms"), rows)
 
 
+async def figures(connection: Connection) -> None:
+    """Figures of all former communes re-based on today's, of one province and of the country."""
+    rows = []
+    communes = await service.units_on(ACTOR, connection, BEFORE, level=Level.WARD)
+    for name, count in (("a province", 400), ("the country", len(communes))):
+        given = {one.unit_id: Decimal(1) for one in communes[:count]}
+        with use() as used:
+            found = await service.rebase(ACTOR, connection, given, to=TODAY, how=How.WHOLE)
+        rows.append((name, count, len(found.amounts), len(found.not_placed), used.seconds * 1e3))
+    table(("figures re-based", "given", "units", "not placed", "ms"), rows)
+
+
 def _milliseconds(spread: Spread) -> tuple[float, ...]:
     return tuple(seconds * 1e3 for seconds in (spread.median, spread.p95, spread.p99, spread.worst))
 
@@ -104,6 +118,8 @@ async def measure(dsn: str, points: int, count: int) -> None:
     await bulk(connection, points)
     print()
     await singles(connection, count)
+    print()
+    await figures(connection)
     print()
     await plan(connection)
     await connection.close()

@@ -15,7 +15,7 @@ from haidang.kernel.actors import Actor
 from haidang.places import service
 from haidang.places.errors import UnitUnknown
 from haidang.places.model import Level, Link, LinkKind, Unit
-from haidang.places.successions import ways_onward
+from haidang.places.successions import links_by_former, ways_onward
 
 TODAY = date(2026, 11, 22)
 BEFORE = date(2025, 6, 30)
@@ -177,7 +177,7 @@ DAYS = st.dates(date(2020, 1, 1), date(2030, 1, 1))
     on=DAYS,
 )
 def test_following_links_ends_and_never_goes_back_in_time(links: list[Link], on: date) -> None:
-    for way in ways_onward("a", links, on):
+    for way in ways_onward("a", links_by_former(links, on)):
         days = [one.takes_effect for one in way.links]
         assert days == sorted(days)
         assert days[-1] <= on

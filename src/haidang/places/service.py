@@ -30,7 +30,7 @@ from haidang.places.model import (
 )
 from haidang.places.outlines import Mosaic, Outline, hit_of, people_in
 from haidang.places.store import Release, StoredOutline
-from haidang.places.successions import rebase_figures, ways_onward
+from haidang.places.successions import links_by_former, rebase_figures, ways_onward
 
 _MANY_POINTS = 2_000
 """From so many on they are looked up in a thread: the event loop would stand still for milliseconds."""
@@ -189,10 +189,11 @@ async def became_all(
     """What each of many units had become by a day, as `became_on` says it, in two queries."""
     links = await store.links_onward(connection, unit_ids, on)
     found = await units(actor, connection, sorted({*unit_ids, *(link.to_id for link in links)}))
+    onward = links_by_former(links, on)
     return {
         unit_id: [
             Succession(way.as_one(), found[way.to_id])
-            for way in ways_onward(unit_id, links, on)
+            for way in ways_onward(unit_id, onward)
             if found[way.to_id].stood_on(on)
         ]
         for unit_id in unit_ids

@@ -77,12 +77,17 @@ def _kind_of(links: Sequence[Link]) -> LinkKind:
     return max((link.kind for link in links), key=order.index)
 
 
-def ways_onward(unit_id: str, links: Iterable[Link], on: date) -> list[Way]:
-    """Every way from a unit through links that had taken effect by a day, to where each of them ends."""
-    onward: dict[str, list[Link]] = {}
+def links_by_former(links: Iterable[Link], on: date) -> dict[str, list[Link]]:
+    """The links that had taken effect by a day, by the unit they lead from."""
+    found: dict[str, list[Link]] = {}
     for link in links:
         if link.takes_effect <= on:
-            onward.setdefault(link.from_id, []).append(link)
+            found.setdefault(link.from_id, []).append(link)
+    return found
+
+
+def ways_onward(unit_id: str, onward: Mapping[str, Sequence[Link]]) -> list[Way]:
+    """Every way from a unit through the links of `links_by_former`, to where each of them ends."""
     found: list[Way] = []
     open_ways: list[tuple[Link, ...]] = [(link,) for link in onward.get(unit_id, ())]
     while open_ways:
@@ -114,6 +119,7 @@ def rebase_figures(
 
     `units` holds every unit that a figure or a link names.
     """
+    onward = links_by_former(links, to)
     gathered: dict[str, list[Contribution]] = {}
     left: list[NotPlaced] = []
     for former_id, amount in figures.items():
@@ -124,7 +130,7 @@ def rebase_figures(
         if unit.valid_from is not None and to < unit.valid_from:
             left.append(NotPlaced(former_id, amount, Unplaced.NOT_THERE_YET, ()))
             continue
-        ways = [way for way in ways_onward(former_id, links, to) if units[way.to_id].stood_on(to)]
+        ways = [way for way in ways_onward(former_id, onward) if units[way.to_id].stood_on(to)]
         placed, remainder = _place(former_id, amount, ways, how, weight)
         for way_to, contribution in placed:
             gathered.setdefault(way_to, []).append(contribution)
