@@ -243,7 +243,8 @@ async def test_a_new_release_of_the_facts_leaves_what_was_applied(country: Conne
     found = await service.unit_at(ADMINISTRATOR, country, *IN_PHAN_THIET, DAY)
     assert found is not None
     assert found.unit.valid_from == DAY
-    assert len(await service.came_from(ADMINISTRATOR, country, found.unit.unit_id)) == 2
+    former = [one.unit for one in await service.came_from(ADMINISTRATOR, country, found.unit.unit_id)]
+    assert [(one.valid_to, one.ended_by) for one in former] == [(DAY, "Nghị quyết diễn tập")] * 2
 
 
 async def test_visitors_see_what_is_settled_and_not_who_settled_it(country: Connection) -> None:
