@@ -86,6 +86,11 @@ class ProvinceSettings(msgspec.Struct, frozen=True, kw_only=True):
     contact: Annotated[str, Meta(max_length=300)] = ""
     bulletin: Bulletin | None = None
 
+    @property
+    def named(self) -> bool:
+        """Whether the province has said its name: until then it bears the platform's."""
+        return self.name != ProvinceSettings().name
+
 
 @dataclass(frozen=True, slots=True)
 class ProvinceSettingChange:

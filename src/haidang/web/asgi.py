@@ -15,20 +15,23 @@ from haidang.web.api.ngsi_ld.problems import answer_of
 from haidang.web.api.places.routes import places_routes
 from haidang.web.api.tiles.routes import tile_routes
 from haidang.web.data.datasets import datasets_page
+from haidang.web.design.page import design_routes
 from haidang.web.field.tasks import TASKS
 from haidang.web.ioc.desk import desk_page
 from haidang.web.portal.home import home_route
 from haidang.web.portal.pages import PackPages
+from haidang.web.portal.places_map import map_route
 from haidang.web.portal.search import search_route, sources_of
 from haidang.web.portal.shell import shell_routes
+from haidang.web.portal.units.pages import unit_page_routes
 from haidang.web.shared.audiences import audiences_of, guard_audience
-from haidang.web.shared.charts import bar_chart
+from haidang.web.shared.charts import bar_chart, line_chart, spark_line
 from haidang.web.shared.dispatch import Dispatcher
 from haidang.web.shared.frame import Frame
 from haidang.web.shared.health import health_routes
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.levels import level_shape, needs_plate
-from haidang.web.shared.maps import MAP_ATTRIBUTION, map_picture
+from haidang.web.shared.maps import MAP_ATTRIBUTION, fixed_names, map_picture
 from haidang.web.shared.rooms import room_routes
 from haidang.web.shared.routes import sent
 from haidang.web.shared.static import StaticFiles
@@ -49,7 +52,7 @@ def build_portal(house: House, frame: Frame) -> Litestar:
     pages = PackPages(house, frame)
     files = StaticFiles()
     rooms = [
-        desk_page(pages.glances),
+        desk_page(house, frame, pages.glances),
         INBOX,
         TASKS,
         datasets_page(house),
@@ -59,12 +62,15 @@ def build_portal(house: House, frame: Frame) -> Litestar:
         route_handlers=[
             home_route(house, frame, pages),
             search_route(house, frame, sources_of(house, frame)),
+            *unit_page_routes(house, frame),
+            map_route(house, frame),
             *pages.routes(),
             *health_routes(house),
             *tile_routes(house),
             *places_routes(house),
             *shell_routes(house, frame, files),
             *room_routes(house, frame, rooms),
+            *design_routes(house, frame),
             _static_route(files),
         ],
         guards=[guard_audience],
@@ -84,10 +90,13 @@ def build_globals(templates: Templates) -> None:
     for locale in LOCALES:
         templates.environment(locale).globals.update(
             chart=bar_chart,
+            line_chart=line_chart,
+            spark_line=spark_line,
             level_shape=level_shape,
             needs_plate=needs_plate,
             map_picture=partial(map_picture, locale=locale),
             map_attribution=MAP_ATTRIBUTION,
+            fixed_names=partial(fixed_names, locale=locale),
         )
 
 

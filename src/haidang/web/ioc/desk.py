@@ -5,16 +5,24 @@ from typing import Any
 
 from markupsafe import Markup
 
-from haidang.web.shared.house import Scope
+from haidang.web.shared.audiences import actor_of
+from haidang.web.shared.frame import Frame, locale_of
+from haidang.web.shared.house import House, Scope
+from haidang.web.shared.layers import province_map
 from haidang.web.shared.rooms import ROOM_TITLES, RoomPage
 
 Glances = Callable[[Scope], Awaitable[Sequence[Markup]]]
 
 
-def desk_page(glances: Glances) -> RoomPage:
-    """The desk: rows of "the province now" as the portal has them, for want of anything of its own."""
+def desk_page(house: House, frame: Frame, glances: Glances) -> RoomPage:
+    """The desk: rows and map of "the province now", as the portal has them."""
 
     async def show(scope: Scope) -> Mapping[str, Any]:
-        return {"rows": await glances(scope)}
+        actor, locale = actor_of(scope), locale_of(str(scope["path"]))
+        province = await frame.province(actor.tenant)
+        return {
+            "rows": await glances(scope),
+            "province_map": await province_map(house, actor, province, locale),
+        }
 
     return RoomPage("/ioc", ROOM_TITLES["/ioc"], "ioc/desk.html", show)
