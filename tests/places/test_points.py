@@ -80,9 +80,10 @@ async def test_a_point_at_an_edge_is_not_certain(visitor: Actor, country: Connec
 
 
 async def test_hoang_sa_and_truong_sa_are_units_of_vietnam(visitor: Actor, country: Connection) -> None:
-    for name, province in (
-        ("Đặc khu Hoàng Sa", "Thành phố Đà Nẵng"),
-        ("Đặc khu Trường Sa", "Tỉnh Khánh Hoà"),
+    """With every island and shoal of the source, down to the westernmost at 109.93 degrees east."""
+    for name, province, islands in (
+        ("Đặc khu Hoàng Sa", "Thành phố Đà Nẵng", 46),
+        ("Đặc khu Trường Sa", "Tỉnh Khánh Hoà", 140),
     ):
         zone = next(
             one
@@ -91,6 +92,8 @@ async def test_hoang_sa_and_truong_sa_are_units_of_vietnam(visitor: Actor, count
         )
         path = await service.path_of(visitor, country, zone.unit_id)
         assert [one.full_name for one in path] == [province, name]
+        shape = (await service.outlines(visitor, country, [zone.unit_id]))[zone.unit_id]
+        assert len(shapely.get_parts(shape)) == islands
         assert zone.label_point is not None
         for level in (Level.WARD, Level.PROVINCE):
             found = await service.unit_at(visitor, country, *zone.label_point, TODAY, level=level)
