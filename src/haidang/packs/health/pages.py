@@ -48,6 +48,20 @@ class Hospital:
 
 
 @dataclass(frozen=True, slots=True)
+class Spot:
+    """A hospital as the map's picture marks it: a thing without a level, its name said on pointing."""
+
+    longitude: float
+    latitude: float
+    words: str
+    path: str
+    key: str
+    label: str = ""
+    colour: str = ""
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ward:
     """The hospitals of one ward."""
 
@@ -67,6 +81,16 @@ class Province:
     def count(self) -> int:
         """How many hospitals."""
         return sum(len(ward.hospitals) for ward in self.wards)
+
+    @property
+    def spots(self) -> list[Spot]:
+        """Where they are, as far as that is known."""
+        return [
+            Spot(one.longitude, one.latitude, one.name, f"{LIST_PATH}#{one.anchor}", one.entity_id)
+            for ward in self.wards
+            for one in ward.hospitals
+            if one.longitude is not None and one.latitude is not None
+        ]
 
 
 def hospital_of(entity: EntityView) -> Hospital | None:
@@ -129,7 +153,6 @@ def view(request: PageRequest) -> Mapping[str, Any]:
         "hospital_count": sum(one.kind == HOSPITAL for one in hospitals),
         "provinces": provinces_of(hospitals),
         "without_telephone": sum(not one.telephone for one in hospitals),
-        "marks": [(one.longitude, one.latitude, one.name, one.anchor) for one in hospitals if one.longitude],
         "attribution": ATTRIBUTION,
         "retrieved": RETRIEVED,
     }
