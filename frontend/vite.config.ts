@@ -4,6 +4,7 @@ import { copyFileSync, readdirSync, readFileSync, statSync, writeFileSync } from
 import { join, resolve } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
+import { glyphTop } from "./plugins/glyph_top.ts";
 import { draw, ICONS } from "./icons.ts";
 
 const target = resolve(import.meta.dirname, "../src/haidang/web/static");
@@ -43,7 +44,7 @@ const precompress: Plugin = {
 export default defineConfig({
   base: "/static/",
   publicDir: false,
-  plugins: [precompress],
+  plugins: [glyphTop, precompress],
   build: {
     // The floor (docs/reference/design.md): Chrome and Cốc Cốc 109, Safari 15.
     target: ["chrome109", "safari15"],
@@ -55,7 +56,7 @@ export default defineConfig({
     cssMinify: "lightningcss",
     modulePreload: false, // its polyfill would be an island of its own on every page
     rollupOptions: {
-      input: ["styles/public.css", "styles/room.css", "islands/live.ts", "islands/shell.ts", "islands/clock.ts", "islands/charts.ts", "islands/dialogs.ts", "islands/pickers.ts", "islands/toasts.ts", "sw.ts", "styles/mark.svg"],
+      input: ["styles/public.css", "styles/room.css", "styles/design.css", "islands/live.ts", "islands/shell.ts", "islands/clock.ts", "islands/charts.ts", "islands/dialogs.ts", "islands/pickers.ts", "islands/toasts.ts", "islands/map.ts", "islands/place_picker.ts", "sw.ts", "styles/mark.svg"],
       output: {
         entryFileNames: "[name]-[hash].js",
         assetFileNames: "[name]-[hash][extname]",

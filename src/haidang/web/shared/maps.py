@@ -7,6 +7,7 @@ See ADR 0048.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from html import escape
 from math import atan, cos, degrees, log10, pi, sinh
@@ -19,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 
 from haidang.kernel.geometry import Box
 from haidang.kernel.tiles import Shapes, mercator, on_mercator
-from haidang.places.land import ATTRIBUTION, land
+from haidang.places.land import ATTRIBUTION, Archipelago, land
 from haidang.web.shared.frame import in_locale
 from haidang.web.shared.levels import level_outline
 
@@ -49,6 +50,7 @@ _LEAST_CORNER, _LEAST_OF_MANY, _MANY = 1.8, 2.7, 60  # units: a corner of less t
 _LEAST_AREA = 0.3
 _SEAM = 1.5  # units: where coarse and fine outlines meet there is no coast
 _SEA_NAMES = {"vi": "Biển Đông", "en": "East Sea"}
+_SEA_NAME_AT = (112.5, 13.6)
 _SEA_WATERS = Box(107.3, 7.5, 118.0, 17.2)
 
 
@@ -82,6 +84,50 @@ class MapMarker:
     path: str = ""
     words: str = ""
     key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MapArea:
+    """What the live map opens on: a box in degrees, the day of its units, provinces held finely by code."""
+
+    box: Box
+    on: date
+    detailed: tuple[str, ...] = ()
+
+    @property
+    def bounds(self) -> list[float]:
+        """West, south, east, north."""
+        box = self.box
+        return [round(one, 5) for one in (box.west, box.south, box.east, box.north)]
+
+
+def fixed_names(locale: str = "vi") -> list[dict[str, str | float]]:
+    """The names on every live map: the provinces, the sea, the archipelagos with whose they are."""
+    longitude, latitude = _SEA_NAME_AT
+    named = [("sea", _SEA_NAMES.get(locale, _SEA_NAMES["vi"]), longitude, latitude)]
+    for one in land().archipelagos:
+        across, down = one.islands.mean(axis=0).tolist()
+        named.append(("islands", f"{_archipelago_name(one, locale)}\n({_holder(one.box)})", across, down))
+    named += [("province", name, *at) for name, at in zip(land().names, _label_points(), strict=True)]
+    return [
+        {"kind": kind, "name": name, "longitude": round(across, 3), "latitude": round(down, 3)}
+        for kind, name, across, down in named
+    ]
+
+
+@cache
+def _label_points() -> list[tuple[float, float]]:
+    """A place inside the largest part of each province."""
+    points = []
+    for province in land().provinces:
+        largest = max(shapely.get_parts(province), key=shapely.area)
+        point = shapely.get_point(shapely.maximum_inscribed_circle(largest, 0.02), 0)
+        points.append((point.x, point.y))
+    return points
+
+
+def _archipelago_name(one: Archipelago, locale: str) -> str:
+    return one.name_en.partition(" (")[0] if locale == "en" else one.name
 
 
 @dataclass(slots=True)
@@ -422,7 +468,7 @@ def _archipelagos(view: _View, room: _Room, locale: str) -> Iterator[str]:
         places = [view.point(x, y) for x, y in dots]
         drawn = "".join(f"M{_n(x)} {_n(y)}h0" for x, y in places)
         yield f'<path class="map-islet" d="{drawn}"/>'
-        name = one.name_en.partition(" (")[0] if locale == "en" else one.name
+        name = _archipelago_name(one, locale)
         held = f"({_holder(one.box)})"
         x, y = view.point(*one.islands.mean(axis=0).tolist())
         wide = max(_wide(name, _FONT), _wide(held, _FONT))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from haidang.infra.settings import is_loopback
 
@@ -10,6 +11,11 @@ CONTENT_SECURITY_POLICY = (
     "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """No inline script or style, no other host, no frame: see ADR 0036. No page needs a nonce."""
+
+LIVE_MAP_POLICY = (
+    CONTENT_SECURITY_POLICY.replace("img-src 'self'", "img-src 'self' data: blob:") + "; worker-src 'self'"
+)
+"""A page with a live map: its worker is a file of ours, and it makes pictures in memory. See ADR 0049."""
 
 _ALWAYS: tuple[tuple[bytes, bytes], ...] = (
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
@@ -20,6 +26,7 @@ _ALWAYS: tuple[tuple[bytes, bytes], ...] = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     (b"x-frame-options", b"DENY"),
 )
+_HERE_ALLOWED = b"camera=(), geolocation=(self), microphone=(), payment=(), usb=()"
 _HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 _NAMES = frozenset(name for name, _ in (*_ALWAYS, _HSTS))
 
@@ -31,6 +38,23 @@ def security_headers(*, loopback: bool, present: Iterable[bytes] = ()) -> list[t
     if had.isdisjoint(_NAMES):
         return list(wanted)
     return [pair for pair in wanted if pair[0] not in had]
+
+
+def live_map_headers(wmts_url: str | None = None, *, geolocation: bool = False) -> list[tuple[bytes, bytes]]:
+    """What a page with a live map says instead; a province's own map service is the one other host.
+
+    `geolocation` lets the page ask the browser where the visitor is, who is asked in turn.
+    """
+    policy = LIVE_MAP_POLICY
+    if wmts_url:
+        address = urlsplit(wmts_url)
+        service = f"{address.scheme}://{address.netloc}"
+        for directive in ("img-src", "connect-src"):
+            policy = policy.replace(f"{directive} 'self'", f"{directive} 'self' {service}")
+    headers = [(b"content-security-policy", policy.encode())]
+    if geolocation:
+        headers.append((b"permissions-policy", _HERE_ALLOWED))
+    return headers
 
 
 def host_name(host_header: str) -> str:

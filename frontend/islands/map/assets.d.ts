@@ -1,0 +1,9 @@
+declare module "*?url" {
+  const address: string;
+  export default address;
+}
+
+declare module "*?worker&url" {
+  const address: string;
+  export default address;
+}

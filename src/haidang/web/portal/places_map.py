@@ -1,0 +1,151 @@
+"""The map of the province: its wards and what the packs put on maps, as a picture, a live map and a list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from litestar import Request, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
+
+from haidang.infra.database import Connection, reading
+from haidang.infra.province import ProvinceSettings
+from haidang.kernel.actors import Actor, Audience, anonymous
+from haidang.kernel.geometry import Box
+from haidang.kernel.instants import VIETNAM
+from haidang.places.model import Level, Unit
+from haidang.places.service import outlines, units_on
+from haidang.web.shared.answers import Whole
+from haidang.web.shared.audiences import actor_of
+from haidang.web.shared.frame import Frame, locale_of
+from haidang.web.shared.house import House, Scope
+from haidang.web.shared.layers import markers_of, province_of
+from haidang.web.shared.maps import VIETNAM as WHOLE_COUNTRY
+from haidang.web.shared.maps import MapArea, MapMarker, Outline, box_around
+from haidang.web.shared.routes import paths_in_every_locale, sent
+from haidang.web.shared.security import live_map_headers
+from haidang.web.shared.sharing import SharedPages
+from haidang.web.shared.units import unit_path
+
+MAP_PATH = "/ban-do"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedUnit:
+    """A unit as the list beside the map has it: the key it is found by on the map, and its page."""
+
+    unit: Unit
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedLayer:
+    """A layer of a pack: its label (a message id), its marks in the picture, whose data it is."""
+
+    label: str
+    markers: Sequence[MapMarker]
+    attribution: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlacesMap:
+    """What the map shows and the list repeats."""
+
+    province: Unit | None
+    units: Sequence[ListedUnit]
+    outlines: Sequence[Outline]
+    layers: Sequence[ListedLayer]
+    area: MapArea
+
+    @property
+    def markers(self) -> list[MapMarker]:
+        """The marks of every layer."""
+        return [marker for layer in self.layers for marker in layer.markers]
+
+    @property
+    def attributions(self) -> list[str]:
+        """Whose data the layers are, each once."""
+        return list(dict.fromkeys(layer.attribution for layer in self.layers if layer.attribution))
+
+
+def map_route(house: House, frame: Frame) -> HTTPRouteHandler:
+    """The route of `/ban-do`, in every language."""
+    shared = SharedPages(house.clock)
+
+    async def show(request: Request[Any, Any, Any]) -> ASGIApp:
+        scope: Scope = request.scope  # type: ignore[assignment]  # a TypedDict of the same
+        actor = actor_of(scope)
+
+        async def make() -> Whole:
+            locale = locale_of(str(scope["path"]))
+            settings = await frame.province(actor.tenant)
+            async with reading(house.pool) as connection:
+                shown = await places_map(house, actor, connection, settings, locale)
+            name = shown.province.full_name if shown.province is not None else ""
+            say = house.translations
+            if name:
+                title = say.gettext(locale, "Map of {name}", name=name)
+            else:
+                title = say.gettext(locale, "Map of the country")
+            return await frame.page(
+                scope,
+                "portal/places_map.html",
+                title=title,
+                headers=live_map_headers(house.settings.wmts_url),
+                shown=shown,
+            )
+
+        if actor != anonymous():
+            whole = await make()
+        else:
+            whole = await shared.get(str(scope["path"]), make)
+        return sent(whole.answer(scope["headers"]))
+
+    return get(list(paths_in_every_locale(MAP_PATH)), opt={"audience": Audience.PUBLIC}, name="map")(show)
+
+
+async def places_map(
+    house: House, actor: Actor, connection: Connection, settings: ProvinceSettings, locale: str
+) -> PlacesMap:
+    """The wards of the portal's province with the marks that lie there; all provinces while it has none."""
+    now = house.clock.now()
+    on = now.astimezone(VIETNAM).date()
+    provinces = await units_on(actor, connection, on, level=Level.PROVINCE)
+    province = province_of(provinces, settings.name)
+    shown = provinces
+    if province is not None:
+        shown = await units_on(actor, connection, on, level=Level.WARD, parent_id=province.unit_id)
+    shapes = await outlines(actor, connection, [one.unit_id for one in shown])
+    drawn = [
+        Outline(shapes[one.unit_id], one.name, unit_path(one.unit_id), words=one.full_name, key=one.unit_id)
+        for one in shown
+        if one.unit_id in shapes
+    ]
+    box = box_around(drawn) if province is not None else None
+    layers = [
+        ListedLayer(layer.label, _within(markers, box), layer.attribution)
+        for pack in house.packs
+        for layer in pack.map_layers
+        if (markers := await markers_of(actor, connection, pack, layer, now=now, locale=locale))
+    ]
+    return PlacesMap(
+        province=province,
+        units=[ListedUnit(one, unit_path(one.unit_id)) for one in shown],
+        outlines=drawn,
+        layers=[layer for layer in layers if layer.markers],
+        area=MapArea(box or WHOLE_COUNTRY, on, await _held_finely(actor, connection, provinces, on)),
+    )
+
+
+async def _held_finely(
+    actor: Actor, connection: Connection, provinces: Sequence[Unit], on: date
+) -> tuple[str, ...]:
+    """Codes of the provinces whose wards have outlines: close by, these stand for the coarse land."""
+    wards = await units_on(actor, connection, on, level=Level.WARD)
+    above = {one.parent_id for one in wards if one.accuracy_m is not None}
+    return tuple(one.code for one in provinces if one.unit_id in above)
+
+
+def _within(markers: Sequence[MapMarker], box: Box | None) -> list[MapMarker]:
+    return [one for one in markers if box is None or box.contains(one.longitude, one.latitude)]
