@@ -12,10 +12,11 @@ import unicodedata
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
+from itertools import pairwise
 
 from haidang.kernel.text import collation_key, fold, nfc
 from haidang.places.model import Level, Link, Unit
@@ -129,13 +130,17 @@ _TONES = frozenset("\u0300\u0301\u0303\u0309\u0323")
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word of a text: where it stands, folded, and as it is marked; `segment` counts the commas."""
+    """One word of a text: where it stands, folded, and as it is marked.
+
+    `segment` counts the commas before it; `filler`: it names nothing ("nay là", "Việt Nam").
+    """
 
     start: int
     end: int
     folded: str
     marked: str
     segment: int
+    filler: bool = False
 
     @property
     def bare(self) -> bool:
@@ -173,7 +178,14 @@ def words_of(text: str) -> list[Word]:
         for start, end in ((match.start(), middle), (middle, match.end())):
             if start < end:
                 found.append(Word(start, end, *_spelt(text[start:end]), segment))
-    return found
+    if not found:
+        return []
+    folded = [word.folded for word in found]
+    pairs = [pair in _PAIRS_SAY_NOTHING for pair in pairwise(folded)]
+    return [
+        replace(word, filler=True) if word.folded in _SAYS_NOTHING or before or behind else word
+        for word, before, behind in zip(found, [False, *pairs], [*pairs, False], strict=True)
+    ]
 
 
 def clean(text: str) -> str:
@@ -190,6 +202,10 @@ class Marker:
 
     kind: str
     levels: frozenset[Level]
+
+    def may_name(self, named: "Named") -> bool:
+        """Whether it may stand before that unit; a province that is no city is no "thành phố"."""
+        return named.level in self.levels and (named.level is not Level.PROVINCE or named.kind == self.kind)
 
 
 _PHUONG = Marker("phuong", frozenset({Level.WARD}))
@@ -237,8 +253,9 @@ _NAMES_OTHER_THINGS = frozenset(
     """.split()  # noqa: SIM905 -- a list of words reads best as words
 )
 _SAYS_NOTHING = frozenset(
-    "cu moi nai la truoc dai thuoc o tai vietnam viet nam vn va gan".split()  # noqa: SIM905
+    "cu moi la truoc thuoc o tai vietnam vn va gan".split()  # noqa: SIM905
 )
+_PAIRS_SAY_NOTHING = frozenset({("nai", "la"), ("hien", "nai"), ("truoc", "dai"), ("viet", "nam")})
 
 
 @lru_cache(maxsize=1)
@@ -547,11 +564,12 @@ class Mention:
 def mentions_in(words: Sequence[Word], day: Day) -> list[Mention]:
     """Every stretch that may be a unit: with and without its marker, the long and the short."""
     anything_marked = any(not word.bare for word in words)
-    fillers = [_fills_nothing(words, place) for place in range(len(words))]
+    fillers = [word.filler for word in words]
     found: list[Mention] = []
     unknown: list[tuple[int, int, Marker]] = []
+    spoken_for: set[int] = set()  # words that belong to a marker, or to the name after it
     for place in range(len(words)):
-        marked = marker_at(words, place)
+        marked = marker_at(words, place) if place not in spoken_for else None
         if marked is not None:
             marker, many = marked
             with_marker = list(_named_from(words, place + many, day, marker, anything_marked))
@@ -559,11 +577,14 @@ def mentions_in(words: Sequence[Word], day: Day) -> list[Mention]:
                 _mention(words, place, end, marker=marker, named=named, fillers=fillers, day=day)
                 for end, named in with_marker
             ]
+            # "Tứ Xã, Lâm Thao": what may be the end of another name speaks for nothing.
+            if with_marker and not any(one.start < place < one.end for one in found):
+                spoken_for |= set(range(place + 1, place + many + 1))
             if not with_marker:
                 found += _unknown(words, place, many, marker, day)
             if not with_marker or _goes_on(words, with_marker[-1][0]):
                 unknown.append((place, many, marker))
-        if not _names_something_else(words, place):
+        if place not in spoken_for and not _names_something_else(words, place):
             found += [
                 _mention(words, place, end, marker=None, named=named, fillers=fillers, day=day)
                 for end, named in _named_from(words, place, day, None, anything_marked)
@@ -580,8 +601,8 @@ def _goes_on(words: Sequence[Word], end: int) -> bool:
     """Whether a word follows, with nothing between, that may belong to the name."""
     if end >= len(words) or words[end].segment != words[end - 1].segment:
         return False
-    follows = words[end].folded
-    return follows.isalpha() and follows not in _SAYS_NOTHING and marker_at(words, end) is None
+    follows = words[end]
+    return follows.folded.isalpha() and not follows.filler and marker_at(words, end) is None
 
 
 def _nearly_named(
@@ -695,10 +716,6 @@ def _unknown(words: Sequence[Word], place: int, many: int, marker: Marker, day: 
         yield Mention(place, end, marker, (), frozenset(), frozenset(), alone=True, beside=False)
 
 
-def _fills_nothing(words: Sequence[Word], place: int) -> bool:
-    return words[place].folded in _SAYS_NOTHING
-
-
 def _rest_of_segment(words: Sequence[Word], place: int) -> int:
     return sum(word.segment == words[place].segment for word in words[place:])
 
@@ -732,7 +749,9 @@ def _named_from(
     anything_marked: bool,  # noqa: FBT001
 ) -> Iterator[tuple[int, tuple[tuple[Named, Spelling], ...]]]:
     """Where names that begin at a word end, and the units they name."""
-    key, segment = "", words[start].segment if start < len(words) else 0
+    if start >= len(words) or (marker and words[start].segment != words[start - 1].segment):
+        return
+    key, segment = "", words[start].segment
     for end in range(start, min(start + day.longest, len(words))):
         # "Phường 3, Bảo Lộc" is one name with a comma in it; no other name is.
         if words[end].segment != segment:
@@ -752,7 +771,7 @@ def _named_from(
         graded = [
             (one, _spelling(one, written, anything_marked))
             for one in known
-            if (marker is None or one.level in marker.levels)
+            if (marker is None or marker.may_name(one))
             and (not single or one.level is not Level.WARD or _stands_alone(words, start))
         ]
         if graded:
@@ -939,9 +958,7 @@ def _weighed(taken: _Text, guess: _Guess) -> Reading:
         if _is_clear(other, mention) and explained.isdisjoint(range(other.start, other.end))
     }
     loose = mention.marker is None and any(
-        word.segment == taken.words[mention.start].segment
-        and place not in explained
-        and word.folded not in _SAYS_NOTHING
+        word.segment == taken.words[mention.start].segment and place not in explained and not word.filler
         for place, word in enumerate(taken.words)
     )
     cut = mention.marker is not None and _goes_on(taken.words, mention.end) and mention.end not in explained
@@ -967,10 +984,7 @@ def _weighed(taken: _Text, guess: _Guess) -> Reading:
         against=len(against),
         loose=loose,
         cut=cut,
-        left=sum(
-            place not in explained and word.folded not in _SAYS_NOTHING
-            for place, word in enumerate(taken.words)
-        ),
+        left=sum(place not in explained and not word.filler for place, word in enumerate(taken.words)),
         other_kind=other_kind,
         neighbours=len(neighbours),
         score=2 * len(named_words) + len(neighbours) - cost,
@@ -1018,7 +1032,7 @@ def _gap(taken: _Text, mention: Mention, hints: Sequence[Mention]) -> int:
         return 1
     following = min((hint.start for hint in hints if hint.start >= mention.end), default=mention.end)
     between = taken.words[mention.end : following]
-    return int(any(word.folded not in _SAYS_NOTHING for word in between))
+    return int(any(not word.filler for word in between))
 
 
 def _is_of_another_time(taken: _Text, mention: Mention, going: Going) -> bool:
@@ -1095,7 +1109,7 @@ def _sureness(reading: Reading) -> float:
         sure -= 0.04 if reading.hints else 0.2
     elif not reading.hints:
         sure -= 0.06
-    sure -= _SPELLING_DOUBTS[reading.spelling] + 0.3 * reading.cut
+    sure -= _SPELLING_DOUBTS[reading.spelling] + 0.4 * reading.cut
     sure -= 0.25 * (reading.loose + reading.mention.beside) + 0.15 * reading.other_kind
     sure -= 0.5 * reading.against + 0.1 * reading.neighbours
     if reading.level is Level.PROVINCE and reading.left:
@@ -1149,7 +1163,7 @@ def _rest(taken: _Text, reading: Reading) -> str:
     if before:
         return before
     after = [word for word in taken.words if word.start >= last.end]
-    if all(word.folded in _SAYS_NOTHING for word in after):
+    if all(word.filler for word in after):
         return ""
     return taken.shown[last.end :].strip(_EDGES)
 
