@@ -20,3 +20,12 @@ class Band:
     most: float
     colour: str
     word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One point of a line: its value (None breaks the line), its moment in words, and a tick or none."""
+
+    value: float | None
+    words: str
+    tick: str = ""

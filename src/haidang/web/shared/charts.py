@@ -5,15 +5,17 @@ a page puts the same numbers beside them as a table. See ADR 0034.
 """
 
 from collections.abc import Sequence
+from math import floor, log10
 
 from markupsafe import Markup, escape
 
-from haidang.sdk.charts import Band, Bar
+from haidang.sdk.charts import Band, Bar, Point
 
 WIDTH, HEIGHT = 360, 190
 """In the SVG's own units: on a telephone of 390 pixels one unit is about one pixel."""
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 36, 66, 8, 22
+_NARROW = 12  # right of a line, which has no words beside it
 _STRIP, _GAP = 3, 6  # the strip of colours is a scale and stands apart from the bars
 _LEAST_WORD_ROOM = 10  # a band lower than a line of text goes without its word
 _BAR_SHARE = 0.76
@@ -38,7 +40,7 @@ def bar_chart(
     """
     top = _top_of_scale(bars, bands, at_least)
     plot_width, plot_height = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
-    floor = _TOP + plot_height
+    bottom = _TOP + plot_height
 
     def height_of(value: float) -> float:
         return min(max(value, 0.0), top) / top * plot_height
@@ -49,7 +51,7 @@ def bar_chart(
         if below >= top:
             break
         most = min(band.most, top)
-        upper, lower = floor - height_of(most), floor - height_of(below)
+        upper, lower = bottom - height_of(most), bottom - height_of(below)
         parts.append(
             f'<rect class="band" x="{_LEFT - _GAP - _STRIP}" y="{_n(upper)}" width="{_STRIP}" '
             f'height="{_n(lower - upper)}" fill="{escape(band.colour)}"/>'
@@ -67,13 +69,13 @@ def bar_chart(
         if bar.value is None:
             words = f"{bar.words} · {missing}" if missing else bar.words
             parts.append(
-                f'<path class="gap" d="M{_n(left)} {_n(floor - 3)}h{_n(width)}">'
+                f'<path class="gap" d="M{_n(left)} {_n(bottom - 3)}h{_n(width)}">'
                 f"<title>{escape(words)}</title></path>"
             )
         else:
             tall = max(height_of(bar.value), _LEAST_BAR)
             parts.append(
-                f'<rect class="bar" x="{_n(left)}" y="{_n(floor - tall)}" width="{_n(width)}" '
+                f'<rect class="bar" x="{_n(left)}" y="{_n(bottom - tall)}" width="{_n(width)}" '
                 f'height="{_n(tall)}" fill="{escape(bar.colour)}"><title>{escape(bar.words)}</title></rect>'
             )
         if bar.tick:
@@ -86,7 +88,7 @@ def bar_chart(
             f'<text class="strong" x="{_n(_LEFT + plot_width / 2)}" y="{_n(_TOP + plot_height / 2)}" '
             f'text-anchor="middle">{escape(missing)}</text>'
         )
-    parts.append(f'<path class="axis" d="M{_LEFT} {floor}H{WIDTH - _RIGHT}"/>')
+    parts.append(f'<path class="axis" d="M{_LEFT} {bottom}H{WIDTH - _RIGHT}"/>')
     named = escape(name)
     return Markup(  # noqa: S704 - numbers of ours, and every word escaped above
         f'<svg class="bars" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
@@ -94,6 +96,105 @@ def bar_chart(
         f'<title id="{named}-title">{escape(title)}</title>'
         f'<desc id="{named}-desc">{escape(description)}</desc>{"".join(parts)}</svg>'
     )
+
+
+def line_chart(
+    points: Sequence[Point], *, name: str, title: str, description: str, unit: str = "", missing: str = ""
+) -> Markup:
+    """A line in time order from zero to a round number; a missing value breaks it, never bridges it.
+
+    A live chart may stand over it: see `frontend/islands/charts.ts`.
+    """
+    greatest = max((point.value for point in points if point.value is not None), default=0.0)
+    top = _round_above(greatest)
+    plot_width, plot_height = WIDTH - _LEFT - _NARROW, HEIGHT - _TOP - _BOTTOM
+    bottom = _TOP + plot_height
+    places = _places(points, left=_LEFT, width=plot_width, bottom=bottom, height=plot_height, top=top)
+    parts = [
+        f'<path class="threshold" d="M{_LEFT} {_n(bottom - share * plot_height)}H{WIDTH - _NARROW}"/>'
+        f'<text x="{_LEFT - 6}" y="{_n(bottom - share * plot_height + 4)}" text-anchor="end">'
+        f"{_n(share * top)}</text>"
+        for share in (0.0, 0.5, 1.0)
+    ]
+    parts += _line(places)
+    step = plot_width / max(len(points) - 1, 1)
+    for number, (point, place) in enumerate(zip(points, places, strict=True)):
+        left = _LEFT + number * step
+        if point.tick:
+            parts.append(
+                f'<text x="{_n(left)}" y="{HEIGHT - 6}" text-anchor="middle">{escape(point.tick)}</text>'
+            )
+        if place is not None:
+            said = f"{point.words} · {_n(point.value or 0.0)} {unit}".rstrip()
+            parts.append(
+                f'<circle class="point" cx="{_n(place[0])}" cy="{_n(place[1])}" r="2.5">'
+                f"<title>{escape(said)}</title></circle>"
+            )
+    if missing and not any(places):
+        parts.append(
+            f'<text class="strong" x="{_n(_LEFT + plot_width / 2)}" y="{_n(_TOP + plot_height / 2)}" '
+            f'text-anchor="middle">{escape(missing)}</text>'
+        )
+    named = escape(name)
+    return Markup(  # noqa: S704 - numbers of ours, and every word escaped above
+        f'<svg class="lines" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-labelledby="{named}-title {named}-desc" focusable="false">'
+        f'<title id="{named}-title">{escape(title)}</title>'
+        f'<desc id="{named}-desc">{escape(description)}</desc>{"".join(parts)}</svg>'
+    )
+
+
+def spark_line(values: Sequence[float | None]) -> Markup:
+    """The course of a few values beside their last one, between their own least and greatest.
+
+    It has no scale, so it is silent: the figure beside it, its unit and its age say what there is.
+    """
+    some = [value for value in values if value is not None]
+    least, span = min(some, default=0.0), (max(some, default=0.0) - min(some, default=0.0)) or 1.0
+    points = [Point(None if value is None else value - least, "") for value in values]
+    places = _places(points, left=2, width=92, bottom=24, height=20, top=span)
+    end = next((place for place in reversed(places) if place is not None), None)
+    dot = "" if end is None else f'<circle class="point" cx="{_n(end[0])}" cy="{_n(end[1])}" r="2.5"/>'
+    return Markup(  # noqa: S704 - numbers only
+        '<svg class="spark" viewBox="0 0 96 28" aria-hidden="true" focusable="false">'
+        f"{''.join(_line(places))}{dot}</svg>"
+    )
+
+
+def _places(
+    points: Sequence[Point], *, left: float, width: float, bottom: float, height: float, top: float
+) -> list[tuple[float, float] | None]:
+    """Where each point stands, from left to right; None for one without a value."""
+    step = width / max(len(points) - 1, 1)
+    return [
+        None
+        if point.value is None
+        else (left + place * step, bottom - min(max(point.value, 0.0), top) / top * height)
+        for place, point in enumerate(points)
+    ]
+
+
+def _line(places: Sequence[tuple[float, float] | None]) -> list[str]:
+    """One path for each unbroken run of places."""
+    runs: list[list[tuple[float, float]]] = [[]]
+    for place in places:
+        if place is None:
+            runs.append([])
+        else:
+            runs[-1].append(place)
+    return [
+        f'<path class="line" d="M{" L".join(f"{_n(x)} {_n(y)}" for x, y in run)}"/>'
+        for run in runs
+        if len(run) > 1
+    ]
+
+
+def _round_above(value: float) -> float:
+    """The least of 1, 2, 5, 10, 20, 50 … that is not below the value."""
+    if value <= 0:
+        return 1.0
+    size = 10.0 ** floor(log10(value))
+    return next(step * size for step in (1, 2, 5, 10, 20) if step * size >= value)
 
 
 def _top_of_scale(bars: Sequence[Bar], bands: Sequence[Band], at_least: float) -> float:
