@@ -245,6 +245,7 @@ def pieces_of_a(west: BaseGeometry, east: BaseGeometry) -> list[dict[str, Any]]:
         ({"merge": [named("B", "90003") | {"from": ["90001", "90002"]}]}, Trouble.CODE_IN_USE),
         ({"merge": [named("B", "90008") | {"from": ["90001", "90002"]}]}, Trouble.CODE_REUSED),
         ({"merge": [named("An Xa", "90002") | {"from": ["90001", "90002"]}]}, Trouble.NAMES_ALIKE),
+        ({"merge": [named("B", "90001") | {"from": ["90001", "90003"]}]}, Trouble.PIECES_APART),
         ({"merge": [named("B", "90002", parent="90003") | {"from": ["90001", "90002"]}]}, None),
         (
             {"split": halves(None)},
@@ -298,6 +299,11 @@ def test_outlines_may_differ_by_what_they_are_accurate_to() -> None:
     assert sum(one.share or 0 for one in made.links) == pytest.approx(1)
     wide = square(108.05 + 4 * slit, width=0.05 - 4 * slit)
     assert Trouble.GAP in troubles(plan(split=pieces_of_a(west, wide)))
+
+
+def test_land_that_hangs_together_by_a_third_is_not_apart() -> None:
+    made = plan(merge=[named("An Cát", "90001") | {"from": ["90001", "90003", "90002"]}])
+    assert made.findings == ()
 
 
 def test_a_unit_that_ended_or_has_not_begun_cannot_end_again() -> None:

@@ -160,6 +160,7 @@ class Trouble(StrEnum):
     GAP = "gap"
     OVERLAP = "overlap"
     OUTSIDE = "outside"
+    PIECES_APART = "pieces-apart"
     CODE_MALFORMED = "code-malformed"
     CODE_IN_USE = "code-in-use"
     CODE_REUSED = "code-reused"
@@ -184,6 +185,7 @@ FINDING_MESSAGES: Mapping[Trouble, str] = {
     Trouble.GAP: "The new outlines leave {km2} km² between them, wider than the {accuracy_m} m they may be off.",  # noqa: E501 - a message id is one line
     Trouble.OVERLAP: "{unit} and {other} would overlap in {km2} km², wider than the {accuracy_m} m their outlines may be off.",  # noqa: E501 - a message id is one line
     Trouble.OUTSIDE: "The new outlines take {km2} km² from units that are not in this change.",
+    Trouble.PIECES_APART: "The land that {unit} is made of does not hang together.",
     Trouble.CODE_MALFORMED: "The code {code} of {unit} is not written as codes of its level are.",
     Trouble.CODE_IN_USE: "The code {code} of {unit} is that of {other}.",
     Trouble.CODE_REUSED: "The code {code} of {unit} once meant {other}.",
@@ -199,6 +201,7 @@ FINDING_MESSAGES: Mapping[Trouble, str] = {
 _WARNINGS = frozenset(
     {
         Trouble.SHARE_DIFFERS,
+        Trouble.PIECES_APART,
         Trouble.CODE_REUSED,
         Trouble.NAMES_ALIKE,
         Trouble.NO_OUTLINE,
@@ -291,6 +294,7 @@ def plan_change(draft: Draft, around: Surroundings, new_id: NewId, *, today: dat
     findings += about_flows
     drawn = _new_outlines(draft, flows)
     findings += _about_outlines(draft, around, drawn)
+    findings += _about_pieces(draft, around, flows)
     begun = tuple(_new_unit(draft, one, flows[one.unit_id], around, drawn) for one in draft.begins)
     links = [_link(draft, flow, flows) for one in draft.begins for flow in flows[one.unit_id]]
     carried, carried_links, about_children = _carry(draft, around, flows, new_id)
@@ -512,6 +516,24 @@ def _about_outlines(
         yield Finding(Trouble.GAP, {"km2": _km2(gap), "accuracy_m": shown})
     if not _thin(outside, accuracy_m):
         yield Finding(Trouble.OUTSIDE, {"km2": _km2(outside)})
+
+
+def _about_pieces(
+    draft: Draft, around: Surroundings, flows: Mapping[str, Sequence[_Flow]]
+) -> Iterator[Finding]:
+    """Units made of pieces that do not touch: lawful for islands, and else a sign of a wrong code."""
+    for beginning in draft.begins:
+        out = flows[beginning.unit_id]
+        pieces = [flow.piece for flow in out if flow.piece is not None]
+        if len(pieces) < 2 or len(pieces) < len(out):
+            continue
+        reach = 2 * _accuracy(around, [flow.from_id for flow in out]) / _METRES_A_DEGREE
+        together, apart = pieces[:1], pieces[1:]
+        while joined := [one for one in apart if shapely.dwithin(one, together, reach).any()]:
+            together += joined
+            apart = [one for one in apart if one not in joined]
+        if apart:
+            yield Finding(Trouble.PIECES_APART, {"unit": beginning.full_name})
 
 
 def _new_unit(
