@@ -139,13 +139,13 @@ class _UnitPages:
             formers = await service.units_on(visit.actor, connection, EVE_OF_TWO_LEVELS, level=Level.PROVINCE)
             within = next((one for one in formers if slug_of(one.unit_id) == chosen), None)
             answer: Answer | None = None
-            here: UnitAt | None = None
+            found: UnitAt | None = None
             above: tuple[Unit, ...] = ()
             if trouble is None and text:
                 answer = await self._answer(visit, connection, text, within, at)
             elif trouble is None and at is not None:
-                here = await service.unit_at(visit.actor, connection, *at, visit.today)
-                above = await self._above(visit.actor, connection, here)
+                found = await service.unit_at(visit.actor, connection, *at, visit.today)
+                above = await self._above(visit.actor, connection, found)
         say = self._house.translations
         heading = say.gettext(visit.locale, "Look up an old or new unit")
         return await self._frame.page(
@@ -161,9 +161,9 @@ class _UnitPages:
             formers=formers,
             chosen=slug_of(within.unit_id) if within else "",
             answer=answer,
-            here=here,
-            here_path=unit_path(here.unit.unit_id) if here else "",
-            here_where=views.place_words(above),
+            there=found,
+            there_path=unit_path(found.unit.unit_id) if found else "",
+            there_where=views.place_words(above),
             asked_where=at is not None,
             examples=EXAMPLES,
             slug_of=slug_of,
@@ -246,7 +246,7 @@ class _UnitPages:
             eve=EVE_OF_TWO_LEVELS,
             since=TWO_LEVELS_SINCE,
             words=words,
-            province=province,
+            one_province=province,
             province_slug=slug_of(province.unit_id) if province else "",
             sides=sides,
             nation=nation,
