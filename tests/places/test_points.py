@@ -80,7 +80,7 @@ async def test_a_point_at_an_edge_is_not_certain(visitor: Actor, country: Connec
 
 
 async def test_hoang_sa_and_truong_sa_are_units_of_vietnam(visitor: Actor, country: Connection) -> None:
-    """With every island and shoal of the source, down to the westernmost at 109.93 degrees east."""
+    """With every island and shoal of the source, down to the westernmost at 109.47 degrees east."""
     for name, province, islands in (
         ("Đặc khu Hoàng Sa", "Thành phố Đà Nẵng", 46),
         ("Đặc khu Trường Sa", "Tỉnh Khánh Hoà", 140),
