@@ -253,7 +253,7 @@ _NAMES_OTHER_THINGS = frozenset(
     """.split()  # noqa: SIM905 -- a list of words reads best as words
 )
 _SAYS_NOTHING = frozenset(
-    "cu moi la truoc thuoc o tai vietnam vn va gan".split()  # noqa: SIM905
+    "cu moi la truoc thuoc o tai vietnam vn va gan".split()  # noqa: SIM905 -- the same
 )
 _PAIRS_SAY_NOTHING = frozenset({("nai", "la"), ("hien", "nai"), ("truoc", "dai"), ("viet", "nam")})
 
@@ -584,7 +584,8 @@ def mentions_in(words: Sequence[Word], day: Day) -> list[Mention]:
                 found += _unknown(words, place, many, marker, day)
             if not with_marker or _goes_on(words, with_marker[-1][0]):
                 unknown.append((place, many, marker))
-        if place not in spoken_for and not _names_something_else(words, place):
+        follows_a_unit = any(one.end == place and one.marker and one.named for one in found)
+        if place not in spoken_for and (follows_a_unit or not _names_something_else(words, place)):
             found += [
                 _mention(words, place, end, marker=None, named=named, fillers=fillers, day=day)
                 for end, named in _named_from(words, place, day, None, anything_marked)
@@ -746,7 +747,7 @@ def _named_from(
     start: int,
     day: Day,
     marker: Marker | None,
-    anything_marked: bool,  # noqa: FBT001
+    anything_marked: bool,  # noqa: FBT001 -- a fact about the text, not a switch
 ) -> Iterator[tuple[int, tuple[tuple[Named, Spelling], ...]]]:
     """Where names that begin at a word end, and the units they name."""
     if start >= len(words) or (marker and words[start].segment != words[start - 1].segment):
@@ -769,7 +770,7 @@ def _named_from(
         if single and len(key) < 3:
             continue
         graded = [
-            (one, _spelling(one, written, anything_marked))
+            (one, _spelling(one, written, anything_marked=anything_marked))
             for one in known
             if (marker is None or marker.may_name(one))
             and (not single or one.level is not Level.WARD or _stands_alone(words, start))
@@ -795,7 +796,7 @@ def _stands_alone(words: Sequence[Word], place: int) -> bool:
     return ends and (starts or place + 1 == len(words))
 
 
-def _spelling(named: Named, written: Sequence[Word], anything_marked: bool) -> Spelling:  # noqa: FBT001
+def _spelling(named: Named, written: Sequence[Word], *, anything_marked: bool) -> Spelling:
     """How the marks of the words agree with those of the name."""
     marked = tuple(word.marked for word in written)
     if all(word.bare for word in written):
