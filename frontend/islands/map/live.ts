@@ -34,7 +34,8 @@ export interface Live {
   choose(key: string | null, move: boolean): void;
   zoom(by: number): void;
   home(): void;
-  place(longitude: number, latitude: number): void;
+  /** Where the form says the thing is; null: nowhere. */
+  place(at: [number, number] | null): void;
   remove(): void;
 }
 
@@ -170,8 +171,8 @@ export async function openMap(asked: Asked): Promise<Live> {
     },
     zoom: (by) => void map.zoomTo(map.getZoom() + by, still),
     home: () => void map.fitBounds(asked.bounds, { padding: 16, ...still }),
-    place(longitude, latitude) {
-      placed = [longitude, latitude];
+    place(at) {
+      placed = at;
       dress();
     },
     remove() {

@@ -141,9 +141,10 @@ async def places_map(
 async def _held_finely(
     actor: Actor, connection: Connection, provinces: Sequence[Unit], on: date
 ) -> tuple[str, ...]:
-    """Codes of the provinces whose wards have outlines: close by, these stand for the coarse land."""
+    """Codes of the provinces all of whose wards have outlines: close by, these stand for the coarse land."""
     wards = await units_on(actor, connection, on, level=Level.WARD)
-    above = {one.parent_id for one in wards if one.accuracy_m is not None}
+    without = {one.parent_id for one in wards if one.accuracy_m is None}
+    above = {one.parent_id for one in wards} - without
     return tuple(one.code for one in provinces if one.unit_id in above)
 
 

@@ -217,7 +217,8 @@ def map_picture(
     shapes = np.array([one.geometry for one in outlines] or [], dtype=np.object_)
     placed = _thinned(view.placed(on_mercator(shapes))) if len(shapes) else shapes
     room = _Room(width, height, [(0, height - 22, 96, 22), (width - 186, height - 14, 186, 14)])
-    marks = [(one, *view.point(one.longitude, one.latitude)) for one in markers]
+    gravest_last = sorted(markers, key=lambda one: one.rank if one.colour else 0)
+    marks = [(one, *view.point(one.longitude, one.latitude)) for one in gravest_last]
     marks = [(one, x, y) for one, x, y in marks if 0 <= x <= width and 0 <= y <= height]
     reach = 8.0 if len(marks) <= _MANY_MARKERS else 5.0
     room.taken += [(x - reach, y - reach, 2 * reach, 2 * reach) for _, x, y in marks]
