@@ -502,10 +502,7 @@ def read_figures(folder: Path, country: Country) -> list[str]:
 def read_outlines(folder: Path, country: Country) -> list[str]:
     """Outlines of the pilot provinces' wards, of the old provinces they come from, and of every province."""
     _draw_wards(folder, country)
-    for one in features(folder, OLD_AND_NEW):
-        group = country.provinces if one["properties"]["kind"] == "province-2025" else country.old_provinces
-        unit = group[one["properties"]["code"]]
-        country.outlines[id(unit)] = Outline(shape_in(one), WARDS_M, 5)
+    _draw_provinces_of_wards(folder, country)
     for one in features(folder, COARSE):
         unit = country.provinces[one["properties"]["code"]]
         country.outlines.setdefault(id(unit), Outline(shape_in(one), PROVINCES_M, 4))
@@ -534,6 +531,39 @@ def _draw_wards(folder: Path, country: Country) -> None:
         finer = code in detailed or not shape.equals(wards[code])
         accuracy = DETAILED_WARDS_M if code in detailed else WARDS_M
         country.outlines[id(country.wards[code])] = Outline(shape, accuracy, 6 if finer else 5)
+
+
+def _draw_provinces_of_wards(folder: Path, country: Country) -> None:
+    """The pilot provinces, and the old ones they were made of, as their wards: none crosses a line."""
+    members: dict[int, list[BaseGeometry]] = defaultdict(list)
+    for path in sorted(folder.glob("wards_[0-9]*.geojson")):
+        for one in features(folder, path.name):
+            ward = country.wards[one["properties"]["code"]]
+            shape = shapely.set_precision(country.outlines[id(ward)].shape, 1e-6)
+            members[id(ward.parent)].append(shape)
+            members[id(country.old_provinces[one["properties"]["oldProvinceCode"]])].append(shape)
+    for number, shapes in members.items():
+        country.outlines[number] = Outline(without_crumbs(shapely.union_all(shapes)), WARDS_M, 6)
+    for one in features(folder, OLD_AND_NEW):
+        group = country.provinces if one["properties"]["kind"] == "province-2025" else country.old_provinces
+        unit = group[one["properties"]["code"]]
+        difference = area_km2(country.outlines[id(unit)].shape) / area_km2(shape_in(one)) - 1
+        if abs(difference) > 0.001:
+            raise SourceNotUnderstood(f"{unit.full_name} differs from its own outline: {difference:.2%}")
+
+
+def without_crumbs(shape: BaseGeometry) -> BaseGeometry:
+    """A shape without the tiny holes and parts that rounding leaves along common edges."""
+    parts = []
+    for part in shapely.get_parts(polygons_of(shape)):
+        holes = [ring for ring in part.interiors if shapely.Polygon(ring).area > CRUMB]
+        parts.append(shapely.Polygon(part.exterior, holes))
+    whole: BaseGeometry = shapely.multipolygons(parts)
+    return whole
+
+
+CRUMB = 1e-8
+"""Square degrees: about 120 square metres."""
 
 
 def shape_in(feature: Mapping[str, Any]) -> BaseGeometry:

@@ -144,6 +144,28 @@ async def test_many_points_at_once_are_as_one_by_one(visitor: Actor, country: Co
     assert await service.units_at(visitor, country, east, north, BEFORE) == [None] * 3_000
 
 
+async def test_a_point_in_a_ward_is_in_its_province_then_and_now(visitor: Actor, country: Connection) -> None:
+    """Along the coast and the rivers too: provinces are drawn as their wards, old ones as the later wards."""
+    chance = np.random.default_rng(1)
+    points = chance.uniform(107.0, 109.5, 40_000), chance.uniform(10.4, 14.8, 40_000)
+    wards = await service.units_at(visitor, country, *points, TODAY)
+    now = await service.units_at(visitor, country, *points, TODAY, level=Level.PROVINCE)
+    then = await service.units_at(visitor, country, *points, BEFORE, level=Level.PROVINCE)
+    parents = await service.units(visitor, country, sorted({one for one in wards if one}))
+    former = {
+        one.unit_id: area.former_id
+        for area in await service.reporting_areas(visitor, country)
+        for one in await service.units_of_area(visitor, country, area.area_id, TODAY)
+    }
+    found = [
+        (ward, province, old)
+        for ward, province, old in zip(wards, now, then, strict=True)
+        if ward is not None
+    ]
+    assert len(found) > 10_000
+    assert [(ward, parents[ward].parent_id, former[ward]) for ward, _, _ in found] == found
+
+
 async def test_points_that_do_not_pair_are_refused(visitor: Actor, country: Connection) -> None:
     with pytest.raises(PointsDoNotPair):
         await service.units_at(visitor, country, np.zeros(3), np.zeros(2), TODAY)
