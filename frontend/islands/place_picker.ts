@@ -8,7 +8,7 @@ const VIETNAM = { west: 102, south: 6, east: 118, north: 24 };
 const PATIENCE_MS = 15_000;
 
 interface UnitHere {
-  unit_id?: string;
+  id?: string;
   full_name?: string;
 }
 
@@ -81,7 +81,7 @@ class PlacePicker {
     const typed = this.#field("unit");
     if (typed.value !== "" && typed.value !== this.#filled) return; // what somebody wrote stands
     typed.value = this.#filled = unit.full_name;
-    this.#field("unit_id").value = unit.unit_id ?? "";
+    this.#field("unit_id").value = unit.id ?? "";
   }
 
   #takeAway(): void {
@@ -104,8 +104,8 @@ async function unitAt(longitude: number, latitude: number): Promise<UnitHere | n
   try {
     const answer = await fetch(`/api/places/unit-at?longitude=${longitude.toFixed(6)}&latitude=${latitude.toFixed(6)}`);
     if (!answer.ok) return null;
-    const found = (await answer.json()) as { unit?: UnitHere } & UnitHere;
-    return found.unit ?? found;
+    const found = (await answer.json()) as { unit?: UnitHere | null };
+    return found.unit ?? null;
   } catch {
     return null;
   }

@@ -141,6 +141,8 @@ function land({ colour, detailed }: Wanted): LayerSpecification[] {
   const source = "land";
   return [
     { id: "neighbour", type: "fill", source, "source-layer": "neighbour", paint: { "fill-color": colour("--map-neighbour") } },
+    // Our outline of a border and a neighbour's differ by kilometres: what is between is not sea.
+    { id: "neighbour-edge", type: "line", source, "source-layer": "neighbour", layout: { "line-join": "round" }, paint: { "line-color": colour("--map-neighbour"), "line-width": ["interpolate", ["exponential", 2], ["zoom"], 4, 1, 12, 80] } },
     { id: "coast-far", type: "line", source, "source-layer": "province", maxzoom: WARDS_FROM, paint: coast },
     { id: "coast-near", type: "line", source, "source-layer": "province", minzoom: WARDS_FROM, filter: coarse, paint: coast },
     { id: "coast-fine", type: "line", source: "units", "source-layer": "ward", minzoom: WARDS_FROM, paint: coast },

@@ -82,7 +82,7 @@ def map_route(house: House, frame: Frame) -> HTTPRouteHandler:
             settings = await frame.province(actor.tenant)
             async with reading(house.pool) as connection:
                 shown = await places_map(house, actor, connection, settings, locale)
-            name = shown.province.full_name if shown.province is not None else ""
+            name = shown.province.name if shown.province is not None else ""
             say = house.translations
             if name:
                 title = say.gettext(locale, "Map of {name}", name=name)
