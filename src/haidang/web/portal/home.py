@@ -25,7 +25,7 @@ def home_route(house: House, frame: Frame, pages: PackPages) -> HTTPRouteHandler
         async def make() -> Whole:
             actor = actor_of(scope)
             province = await frame.province(actor.tenant)
-            cards = [entry for entry in frame.menu(actor) if entry.path != "/"]
+            cards = frame.menu(actor)
             locale, say = locale_of(str(scope["path"])), house.translations
             if province.named:
                 title = say.gettext(locale, "{name} today, in one place", name=province.name)

@@ -371,7 +371,7 @@ class _UnitPages:
             title=", ".join(one.full_name for one in reversed(path)),
             unit=unit,
             above=[(one.full_name, unit_path(one.unit_id)) for one in path[:-1]],
-            level=views.LEVEL_LABELS[unit.level],
+            level_word=views.LEVEL_LABELS[unit.level],
             stands=unit.stood_on(visit.today),
             made_of=views.steps_of(made_of, above),
             became=views.steps_of(became, above),
