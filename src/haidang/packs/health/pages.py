@@ -49,16 +49,19 @@ class Hospital:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A hospital as the map's picture marks it: a thing without a level, its name said on pointing."""
+    """A hospital as the map's picture marks it: a thing without a level, its name said on pointing.
+
+    It leads nowhere: the picture is one image to who hears the page, and the list has the ways.
+    """
 
     longitude: float
     latitude: float
     words: str
-    path: str
     key: str
     label: str = ""
     colour: str = ""
     rank: int = 0
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class Province:
     def spots(self) -> list[Spot]:
         """Where they are, as far as that is known."""
         return [
-            Spot(one.longitude, one.latitude, one.name, f"{LIST_PATH}#{one.anchor}", one.entity_id)
+            Spot(one.longitude, one.latitude, one.name, one.entity_id)
             for ward in self.wards
             for one in ward.hospitals
             if one.longitude is not None and one.latitude is not None

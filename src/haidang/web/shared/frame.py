@@ -145,7 +145,7 @@ class Frame:
 
 
 def menu_of(packs: Sequence[Pack]) -> list[MenuEntry]:
-    """The menu: home, what most people come for, the pages of the packs, the portal's other ones."""
+    """The menu: what most people come for, then pages of packs, then the other ones. The mark leads home."""
     of_packs = [
         MenuEntry(page.title, page.path, page.summary, page.audience)
         for pack in packs
@@ -155,4 +155,4 @@ def menu_of(packs: Sequence[Pack]) -> list[MenuEntry]:
     first, *others = (
         MenuEntry(title, path, PORTAL_SUMMARY_MESSAGES[path]) for path, title in PORTAL_TITLES.items()
     )
-    return [MenuEntry("Home", "/"), first, *of_packs, *others]
+    return [first, *of_packs, *others]

@@ -1,7 +1,7 @@
 """What packs put on a map: the entities of a layer as marks, ready to be drawn."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -104,6 +104,8 @@ async def _drawn(
     if province is not None and province.box is not None:
         inside = province.box
         markers = [one for one in markers if inside.contains(one.longitude, one.latitude)]
+    # The picture is one image to who hears the page: the ways onward stand in the list beside it.
+    markers = [replace(one, path="") for one in markers]
     box = box_around_marks(markers) or (province.box if province is not None else None)
     if box is None:
         return None
