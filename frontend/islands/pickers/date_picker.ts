@@ -75,13 +75,11 @@ class Calendar {
 
   #draw(takeFocus: boolean): void {
     const month = new Date(Date.UTC(this.#at.year, this.#at.month - 1, 1));
-    const say = (options: Intl.DateTimeFormatOptions, date: Date): string =>
-      new Intl.DateTimeFormat(this.#language, { ...options, timeZone: "UTC" }).format(date);
     const head = document.createElement("div");
     head.className = "calendar-head";
     const title = document.createElement("b");
     title.setAttribute("aria-live", "polite");
-    title.textContent = upper(say({ month: "long", year: "numeric" }, month));
+    title.textContent = upper(this.#say({ month: "long", year: "numeric" }, month));
     head.append(
       this.#turn("‹", this.#field.dataset["former"] ?? "", -1),
       title,
@@ -94,8 +92,8 @@ class Calendar {
       const monday = new Date(Date.UTC(2024, 0, 1 + place)); // 1 January 2024 was a Monday
       const cell = document.createElement("th");
       cell.scope = "col";
-      cell.textContent = say({ weekday: "narrow" }, monday);
-      cell.setAttribute("aria-label", say({ weekday: "long" }, monday));
+      cell.textContent = this.#say({ weekday: "narrow" }, monday);
+      cell.setAttribute("aria-label", this.#say({ weekday: "long" }, monday));
       row.append(cell);
     }
     const chosen = readDay(this.#input.value);
@@ -109,6 +107,10 @@ class Calendar {
     }
     this.#panel.replaceChildren(head, table);
     if (takeFocus) table.querySelector<HTMLButtonElement>('button[tabindex="0"]')?.focus();
+  }
+
+  #say(options: Intl.DateTimeFormatOptions, date: Date): string {
+    return new Intl.DateTimeFormat(this.#language, { ...options, timeZone: "UTC" }).format(date);
   }
 
   #turn(sign: string, words: string, months: number): HTMLButtonElement {
@@ -127,7 +129,8 @@ class Calendar {
     one.textContent = String(day.day);
     one.tabIndex = same(day, this.#at) ? 0 : -1;
     one.disabled = !this.#allowed(day);
-    one.setAttribute("aria-label", writeDay(day));
+    const date = new Date(Date.UTC(day.year, day.month - 1, day.day));
+    one.setAttribute("aria-label", this.#say({ day: "numeric", month: "long", year: "numeric" }, date));
     one.setAttribute("aria-pressed", String(chosen !== null && same(day, chosen)));
     if (same(day, today())) one.setAttribute("aria-current", "date");
     one.addEventListener("click", () => {
