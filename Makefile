@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 # On each further PostgreSQL of the machine (Debian's 15), the tests that depend on the server.
-SECOND := $(wildcard tests/infra tests/context tests/events tests/jobs tests/sources)
+SECOND := $(wildcard tests/infra tests/context tests/events tests/jobs tests/places tests/sources)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check fmt bench soak docs clean lock messages bom audit
