@@ -289,6 +289,19 @@ def test_former_and_new_are_told_apart_when_the_text_says_which() -> None:
     assert means("phường Bình An cũ, TP Cảng Lớn") == ("one", ["n2"])
 
 
+def test_a_ward_with_its_marker_comes_before_a_name_among_other_words() -> None:
+    found = resolve(small(), "12 le loi xa hoa mai song ca dong hai", TODAY)
+    assert [one.unit.unit_id for one in found.candidates] == ["n3", "n1"]
+    assert all(one.former and one.former.unit_id == "split" for one in found.candidates)
+
+
+def test_a_slip_of_a_letter_is_proposed_and_never_answered() -> None:
+    found = resolve(small(), "xã Tân Lộô, huyện Sông Cả", TODAY)
+    assert found.outcome is Outcome.ASK
+    assert [(one.unit.unit_id, one.why.reason) for one in found.candidates] == [("n1", "nearly")]
+    assert resolve(small(), "xã Tân Lộô", TODAY).outcome is Outcome.NONE  # in what district?
+
+
 def test_what_a_street_is_called_after_is_no_unit() -> None:
     assert means("đường Bình An, xã Tân Lộ") == ("one", ["n1"])
     assert means("34 Bình An") == ("none", [])
