@@ -1,5 +1,6 @@
 """The map of the province: its wards and what the packs put on maps, as a picture, a live map and a list."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -22,13 +23,14 @@ from haidang.web.shared.frame import Frame, locale_of
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.layers import markers_of, province_of
 from haidang.web.shared.maps import VIETNAM as WHOLE_COUNTRY
-from haidang.web.shared.maps import MapArea, MapMarker, Outline, box_around
+from haidang.web.shared.maps import MapArea, MapMarker, Outline, box_around, map_picture
 from haidang.web.shared.routes import paths_in_every_locale, sent
 from haidang.web.shared.security import live_map_headers
 from haidang.web.shared.sharing import SharedPages
 from haidang.web.shared.units import unit_path
 
 MAP_PATH = "/ban-do"
+PICTURE_DESCRIPTION_MESSAGE = "The list beside this picture has everything that is drawn on it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,24 @@ def map_route(house: House, frame: Frame) -> HTTPRouteHandler:
                 title = say.gettext(locale, "Map of {name}", name=name)
             else:
                 title = say.gettext(locale, "Map of the country")
+            # Drawing takes a tenth of a second: others are answered meanwhile.
+            picture = await asyncio.to_thread(
+                map_picture,
+                shown.outlines,
+                shown.markers,
+                shown.area.box,
+                name="places",
+                title=title,
+                description=say.gettext(locale, PICTURE_DESCRIPTION_MESSAGE),
+                locale=locale,
+            )
             return await frame.page(
                 scope,
                 "portal/places_map.html",
                 title=title,
                 headers=live_map_headers(house.settings.wmts_url),
                 shown=shown,
+                picture=picture,
             )
 
         if actor != anonymous():

@@ -27,7 +27,7 @@ from haidang.web.shared.levels import level_outline
 WIDTH, HEIGHT = 360, 300
 """In the SVG's own units: on a telephone of 390 pixels one unit is about one pixel."""
 
-VIETNAM = Box(102.1, 6.6, 117.6, 23.5)
+VIETNAM = Box(102.1, 6.6, 117.9, 23.5)
 """The whole country, with Hoàng Sa and Trường Sa."""
 
 SHORT_ATTRIBUTION = "sapnhap.bando.com.vn, Natural Earth"
@@ -46,7 +46,7 @@ _LETTER = 0.56  # of the font's size: the mean width of a letter
 _CLOSING = 0.06  # degrees: slivers between our outline of a border and a neighbour's are not sea
 _COVERED = 0.75  # outlines that cover so much of a coarse province stand for it
 _MANY_MARKERS = 14
-_LEAST_CORNER, _LEAST_OF_MANY, _MANY = 1.8, 2.7, 60  # units: a corner of less than a square of it is left out
+_LEAST_CORNER, _LEAST_OF_MANY, _MANY = 1.8, 3.3, 60  # units: a corner of less than a square of it is left out
 _LEAST_AREA = 0.3
 _SEAM = 1.5  # units: where coarse and fine outlines meet there is no coast
 _SEA_NAMES = {"vi": "Biển Đông", "en": "East Sea"}
@@ -222,7 +222,7 @@ def map_picture(
     marks = [(one, x, y) for one, x, y in marks if 0 <= x <= width and 0 <= y <= height]
     reach = 8.0 if len(marks) <= _MANY_MARKERS else 5.0
     room.taken += [(x - reach, y - reach, 2 * reach, 2 * reach) for _, x, y in marks]
-    ground, coast = _ground(view, placed)
+    ground, coast, solid = _ground(view, placed)
     parts = [
         _sea(view),
         *ground,
@@ -233,7 +233,7 @@ def map_picture(
         *_archipelagos(view, room, locale),
         *_marker_labels(marks, room, reach),
         *_outline_labels(outlines, placed, room),
-        *_sea_name(view, room, placed, locale),
+        *_sea_name(view, room, solid, locale),
         *(_marker(one, x, y, reach, locale) for one, x, y in marks),
         _scale_bar(view),
         _attribution(view),
@@ -316,8 +316,8 @@ def _neighbours() -> Shapes:
     return found
 
 
-def _ground(view: _View, placed: Shapes) -> tuple[list[str], str]:
-    """The neighbours, our land and the borders of its provinces; and the coast, drawn after the units."""
+def _ground(view: _View, placed: Shapes) -> tuple[list[str], str, BaseGeometry]:
+    """The neighbours, our land and its provinces; the coast, drawn after the units; and all of it as one."""
     neighbours = shapely.simplify(view.placed(_neighbours())[0], 1.0)
     provinces = view.placed(land().provinces_on_map)
     areas = shapely.area(provinces)
@@ -329,14 +329,15 @@ def _ground(view: _View, placed: Shapes) -> tuple[list[str], str]:
         if shapely.area(shapely.intersection(provinces[number], detailed)) < _COVERED * areas[number]
     ]
     coarse = shapely.simplify(provinces[kept], 1.0) if kept else provinces[:0]
-    whole = shapely.union_all([*shapely.buffer(coarse, _SEAM), shapely.buffer(detailed, _SEAM)])
-    whole = shapely.buffer(whole, -_SEAM)
+    seamed = shapely.buffer([*coarse, shapely.simplify(detailed, 0.3)], _SEAM, quad_segs=2)
+    whole = shapely.simplify(shapely.buffer(shapely.union_all(seamed), -_SEAM, quad_segs=2), 0.6)
     parts = []
     if not shapely.is_empty(neighbours):
         parts.append(f'<path class="map-neighbour" d="{_path(neighbours)}"/>')
     if kept:
         parts.append(f'<path class="map-land" d="{"".join(_path(one) for one in coarse)}"/>')
-    return parts, f'<path class="map-coast" d="{_path(shapely.simplify(whole, 0.6))}"/>'
+    solid = shapely.union(shapely.make_valid(whole), shapely.make_valid(neighbours))
+    return parts, f'<path class="map-coast" d="{_path(whole)}"/>', solid
 
 
 def _sea(view: _View) -> str:
@@ -489,16 +490,11 @@ def _holder(box: Box) -> str:
     return land().names[int(np.argmax(inside))]
 
 
-def _sea_name(view: _View, room: _Room, placed: Shapes, locale: str) -> Iterator[str]:
+def _sea_name(view: _View, room: _Room, solid: BaseGeometry, locale: str) -> Iterator[str]:
     """The name of the sea, where the picture has enough of it."""
     frame = shapely.box(0, 0, view.width, view.height)
-    ground = [
-        *view.placed(land().provinces_on_map),
-        *view.placed(_neighbours()),
-        *placed,
-        *(shapely.box(x, y, x + wide, y + high) for x, y, wide, high in room.taken),
-    ]
-    sea = shapely.difference(frame, shapely.union_all(shapely.buffer(ground, 0)))
+    labels = [shapely.box(x, y, x + wide, y + high) for x, y, wide, high in room.taken]
+    sea = shapely.difference(frame, shapely.union_all([shapely.simplify(solid, 1.5), *labels]))
     text = _SEA_NAMES.get(locale, _SEA_NAMES["vi"])
     wide = _wide(text, _FONT)
     widest = max(shapely.get_parts(sea), key=shapely.area, default=None)

@@ -1,0 +1,240 @@
+"""Maps drawn on the server: well-formed, inside their frame, ours alone; the page of the map; its policy."""
+
+import gzip
+from collections.abc import AsyncIterator
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import asyncpg
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from haidang.infra.database import Connection, Pool, open_pool
+from haidang.infra.embedded import TemporaryCluster
+from haidang.infra.province import change_province_setting
+from haidang.infra.settings import read_settings
+from haidang.infra.translations import Translations
+from haidang.kernel.actors import Actor, anonymous, part
+from haidang.kernel.geometry import Box
+from haidang.kernel.instants import VIETNAM, SetClock
+from haidang.places.land import land
+from haidang.places.model import Level
+from haidang.places.service import outlines, units_on
+from haidang.web.asgi import build_application
+from haidang.web.shared.maps import (
+    HEIGHT,
+    WIDTH,
+    MapMarker,
+    Outline,
+    box_around,
+    fixed_names,
+    map_picture,
+)
+from haidang.web.shared.maps import VIETNAM as WHOLE_COUNTRY
+from haidang.web.shared.security import CONTENT_SECURITY_POLICY, live_map_headers
+from haidang.web.shared.units import unit_path
+from tests.places.conftest import country, country_pool, country_template  # noqa: F401 - fixtures, by name
+from tests.web.client import Client
+from tests.web.houses import house_on
+from tests.web.stations import FIVE, write_stations
+
+SVG = "{http://www.w3.org/2000/svg}"
+ON_A_PHONE = 15_000  # bytes as they travel
+HOSTILE = '"><script>alert(1)</script>'
+
+positions = some.tuples(some.floats(102.2, 117.8), some.floats(6.7, 23.7))
+texts = some.text(
+    some.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), max_size=20
+)
+
+
+def drawn(text: str) -> ET.Element:
+    """The picture, parsed: it has to be well-formed."""
+    return ET.fromstring(str(text).replace("<svg ", f'<svg xmlns="{SVG[1:-1]}" ', 1))  # noqa: S314 - our own
+
+
+def words(picture: ET.Element) -> list[str]:
+    return ["".join(one.itertext()) for one in picture.iter(f"{SVG}text")]
+
+
+def of_class(picture: ET.Element, name: str) -> list[ET.Element]:
+    return [one for one in picture.iter() if name in (one.get("class") or "").split()]
+
+
+@settings(max_examples=40)
+@given(
+    some.lists(
+        some.builds(
+            lambda at, label, rank: MapMarker(*at, label, "#ff7e00" if rank else "", rank),
+            positions,
+            texts,
+            some.integers(0, 6),
+        ),
+        max_size=12,
+    )
+)
+def test_every_mark_is_inside_the_frame_and_says_its_words(markers: list[MapMarker]) -> None:
+    picture = drawn(map_picture(markers=markers))
+    circles = of_class(picture, "map-mark")
+    assert len(circles) + len(of_class(picture, "map-level")) == len(markers)
+    for one in circles:
+        assert 0 <= float(one.get("cx") or "nan") <= WIDTH
+        assert 0 <= float(one.get("cy") or "nan") <= HEIGHT
+
+
+@settings(max_examples=40)
+@given(some.lists(some.tuples(positions, texts), min_size=2, max_size=30))
+def test_labels_never_cover_one_another(marks: list[tuple[tuple[float, float], str]]) -> None:
+    picture = drawn(map_picture(markers=[MapMarker(*at, label) for at, label in marks]))
+    boxes = []
+    for one in of_class(picture, "map-label"):
+        if "mark" not in (one.get("class") or ""):
+            continue
+        wide = len("".join(one.itertext())) * 11 * 0.56
+        x, y = float(one.get("x") or "nan"), float(one.get("y") or "nan")
+        boxes.append(shapely.box(x - wide / 2, y - 8, x + wide / 2, y + 2))
+    for place, one_box in enumerate(boxes):
+        assert not any(shapely.area(shapely.intersection(one_box, other)) > 2 for other in boxes[:place])
+
+
+def test_without_anything_to_show_it_is_the_country_with_both_archipelagos() -> None:
+    said = words(drawn(map_picture(height=420)))
+    assert said[:4] == ["Quần đảo Hoàng Sa", "(Đà Nẵng)", "Quần đảo Trường Sa", "(Khánh Hoà)"]
+    assert "Hoàng Sa" in words(drawn(map_picture(height=420, locale="en")))
+    assert all(WHOLE_COUNTRY.contains(*at) for one in land().archipelagos for at in one.islands.tolist())
+    names = [one["name"] for one in fixed_names()]
+    assert names[:3] == ["Biển Đông", "Quần đảo Hoàng Sa\n(Đà Nẵng)", "Quần đảo Trường Sa\n(Khánh Hoà)"]
+    assert len(names) == 3 + 34
+
+
+def test_it_has_a_name_a_description_a_scale_and_its_source() -> None:
+    picture = drawn(map_picture(box=Box(108, 10.8, 108.4, 11.1), name="m", title="T", description="D"))
+    assert picture.get("role") == "img"
+    assert picture.get("aria-labelledby") == "m-title m-desc"
+    assert next(picture.iter(f"{SVG}title")).text == "T"
+    assert "10 km" in words(picture)
+    assert words(picture)[-1].startswith("© sapnhap.bando.com.vn")
+
+
+def test_the_scale_is_true() -> None:
+    """At 11° north a degree of longitude is 109.4 km."""
+    picture = drawn(map_picture(box=Box(108, 10.9, 109, 11.1)))
+    (bar,) = of_class(picture, "map-scale")
+    units = float((bar.get("d") or "").partition("h")[2].partition("v")[0])
+    kilometres = float(next(one for one in words(picture) if one.endswith("km")).removesuffix(" km"))
+    assert kilometres / units == pytest.approx(109.4 / (0.9 * WIDTH), rel=0.02)
+
+
+def test_markup_in_words_is_text_and_ways_are_in_the_language() -> None:
+    square = shapely.box(108, 11, 108.2, 11.2)
+    text = map_picture(
+        [Outline(square, HOSTILE, "/don-vi/x", words=HOSTILE, key=HOSTILE)],
+        [MapMarker(108.1, 11.1, HOSTILE, "#ff7e00", 3, "/y", HOSTILE)],
+        title=HOSTILE,
+        name='"x',
+        locale="en",
+    )
+    picture = drawn(text)
+    assert not list(picture.iter(f"{SVG}script"))
+    assert [one.get("href") for one in picture.iter(f"{SVG}a")] == ["/en/don-vi/x", "/en/y"]
+    assert "style=" not in str(text)
+
+
+def test_what_lies_around_is_neither_led_to_nor_decides_the_view() -> None:
+    near, far = shapely.box(108, 11, 108.1, 11.1), shapely.box(104, 9, 109, 12)
+    shown = [Outline(near, "N", "/n", "chosen"), Outline(far, "F", "/f", "ground")]
+    assert box_around(shown) == Box(108, 11, 108.1, 11.1)
+    assert [one.get("href") for one in drawn(map_picture(shown)).iter(f"{SVG}a")] == ["/n"]
+
+
+async def test_a_province_on_a_phone_is_small(country: Connection, visitor: Actor, clock: SetClock) -> None:  # noqa: F811
+    on = clock.now().astimezone(VIETNAM).date()
+    for province in await units_on(visitor, country, on, level=Level.PROVINCE):
+        below = await units_on(visitor, country, on, level=Level.WARD, parent_id=province.unit_id)
+        shapes = await outlines(visitor, country, [one.unit_id for one in below])
+        if len(shapes) < 100:
+            continue
+        wards = [
+            Outline(
+                shapes[one.unit_id], one.name, unit_path(one.unit_id), words=one.full_name, key=one.unit_id
+            )
+            for one in below
+            if one.unit_id in shapes
+        ]
+        text = map_picture(wards)
+        assert len(gzip.compress(str(text).encode())) < ON_A_PHONE, province.name
+        assert len(of_class(drawn(text), "map-units")[0].findall(f"{SVG}a")) == len(wards)
+
+
+@pytest.fixture
+def visitor() -> Actor:
+    """Nobody known."""
+    return anonymous()
+
+
+@pytest.fixture
+async def own_pool(cluster: TemporaryCluster, country_template: str) -> AsyncIterator[Pool]:  # noqa: F811
+    """A pool on a database of the test's own, with all facts."""
+    admin = await asyncpg.connect(cluster.dsn())
+    await admin.execute(f"CREATE DATABASE haidang_maps TEMPLATE {country_template}")
+    pool = await open_pool(cluster.dsn("haidang_maps"))
+    yield pool
+    await pool.close()
+    await admin.execute("DROP DATABASE haidang_maps WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
+async def province(own_pool: Pool, clock: SetClock, translations: Translations, tmp_path: Path) -> Client:
+    """The web of Lâm Đồng with its wards and five stations."""
+    async with own_pool.acquire() as connection:
+        await change_province_setting(part("test"), connection, "name", "Lâm Đồng", now=clock.now())
+    await write_stations(own_pool, FIVE, clock.now())
+    house = house_on(own_pool, clock, translations, read_settings({"HAIDANG_HOME": str(tmp_path)}))
+    return Client(build_application(house))
+
+
+async def test_the_map_of_the_province_lists_what_it_draws(province: Client) -> None:
+    reply = await province.page("/ban-do")
+    assert reply.status == 200
+    assert "<h1>Bản đồ Lâm Đồng</h1>" in reply.text
+    assert reply.text.count("<li data-map-key=") == 124 + 4
+    assert "Phường, xã, đặc khu (124)" in reply.text
+    assert "Phú Thủy: 61 Trung bình" in reply.text
+    assert 'href="/don-vi/phuong-phan-thiet-lam-dong"' in reply.text
+    assert "Nhà xuất bản Tài nguyên" in reply.text
+    in_english = await province.page("/en/ban-do")
+    assert "<h1>Map of Lâm Đồng</h1>" in in_english.text
+    assert 'href="/en/don-vi/phuong-phan-thiet-lam-dong"' in in_english.text
+
+
+async def test_only_a_page_with_a_map_may_start_a_worker(province: Client) -> None:
+    policy = (await province.page("/ban-do")).header("content-security-policy") or ""
+    assert "worker-src 'self'" in policy
+    assert "img-src 'self' data: blob:" in policy
+    assert "unsafe" not in policy
+    assert (await province.page("/khong-khi")).header("content-security-policy") == CONTENT_SECURITY_POLICY
+
+
+async def test_nobody_writes_to_the_map(province: Client) -> None:
+    assert (await province.ask("POST", "/ban-do")).status == 405
+
+
+async def test_before_the_facts_are_there_it_says_so(web: Client) -> None:
+    reply = await web.page("/ban-do")
+    assert reply.status == 200
+    assert "Ở đây chưa có gì" in reply.text
+    assert "<svg class=" not in reply.text.partition("<main")[2].partition("</main>")[0]
+
+
+def test_a_map_service_of_the_province_is_the_one_other_host() -> None:
+    ((name, policy),) = live_map_headers("https://ban-do.example.vn/wmts/{z}/{x}/{y}.png?k=1")
+    assert name == b"content-security-policy"
+    assert b"img-src 'self' https://ban-do.example.vn data: blob:" in policy
+    assert b"connect-src 'self' https://ban-do.example.vn;" in policy
+    assert policy.count(b"https:") == 2
+    assert (b"permissions-policy", b"camera=(), geolocation=(self), microphone=(), payment=(), usb=()") in (
+        live_map_headers(geolocation=True)
+    )
