@@ -174,6 +174,14 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path) -> None:
         read_map_file(tmp_path / "cut.osm.pbf")
 
 
+def test_an_archive_of_a_version_nobody_writes_is_refused(tmp_path: Path) -> None:
+    content = bytearray(zipped(tmp_path).read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 6] = 250  # the version needed to unpack
+    (tmp_path / "odd.zip").write_bytes(content)
+    with pytest.raises(MapFileBroken):
+        read_map_file(tmp_path / "odd.zip")
+
+
 def test_a_missing_file_and_an_address_are_not_opened(tmp_path: Path) -> None:
     for path in (tmp_path / "none.gpkg", tmp_path, Path("/vsicurl/https://example.org/a.gpkg")):
         with pytest.raises(MapFileMissing):

@@ -43,6 +43,7 @@ class UnitTiles:
 
     def __init__(self) -> None:
         self._outlines: _Outlines | None = None
+        self._reading = asyncio.Lock()
 
     async def tile(self, actor: Actor, connection: Connection, on: date, tile: Tile) -> bytes:
         """The layers `province` and `ward` of a day; empty where we hold no outline."""
@@ -52,12 +53,12 @@ class UnitTiles:
 
     async def _now(self, connection: Connection) -> _Outlines:
         edition = await store.current_edition(connection)
-        kept = self._outlines
-        if kept is None or kept.edition != edition:
-            rows = [row async for row in _queries.unit_shapes(connection)]
-            kept = await asyncio.to_thread(_prepared, edition, rows)
-            self._outlines = kept
-        return kept
+        if self._outlines is None or self._outlines.edition != edition:
+            async with self._reading:  # a map asks for many tiles at once: one of them reads
+                if self._outlines is None or self._outlines.edition != edition:
+                    rows = [row async for row in _queries.unit_shapes(connection)]
+                    self._outlines = await asyncio.to_thread(_prepared, edition, rows)
+        return self._outlines
 
 
 def _prepared(edition: UUID | None, rows: Sequence[Row]) -> _Outlines:

@@ -106,7 +106,7 @@ def _zipped_shapefiles(path: Path) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as trouble:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as trouble:
         raise MapFileBroken(path=path, reason=trouble) from None
     unpacked = sum(one.file_size for one in members)
     packed = max(1, path.stat().st_size)
