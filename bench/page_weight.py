@@ -23,22 +23,40 @@ from tests.journeys.browser import PHONE, Weight, browser, served, weigh  # noqa
 from tests.web.houses import house_on  # noqa: E402  (after the path)
 from tests.web.stations import FIVE, write_stations  # noqa: E402  (after the path)
 
+from haidang.context.facts import load_facts  # noqa: E402  (after the path)
 from haidang.infra.database import open_pool, transaction  # noqa: E402 (after the line that finds tests)
 from haidang.infra.embedded import TemporaryCluster  # noqa: E402  (after the path)
 from haidang.infra.migrations import migrate  # noqa: E402  (after the path)
+from haidang.infra.province import change_province_setting  # noqa: E402  (after the path)
 from haidang.infra.settings import read_settings  # noqa: E402  (after the path)
 from haidang.infra.telemetry import configure_logging  # noqa: E402  (after the path)
+from haidang.infra.templates import Templates  # noqa: E402  (after the path)
 from haidang.infra.translations import Translations  # noqa: E402  (after the path)
+from haidang.kernel.actors import part  # noqa: E402  (after the path)
 from haidang.kernel.instants import SystemClock  # noqa: E402  (after the path)
+from haidang.places.loading import load_facts as load_places  # noqa: E402  (after the path)
+from haidang.sdk.loading import installed_packs, pack_folder  # noqa: E402  (after the path)
 
-PAGES = ("/", "/khong-khi", "/khong-khi/tram/phu-thuy", "/khong-khi/cach-tinh", "/en/khong-khi")
+PAGES = (
+    "/",
+    "/khong-khi",
+    "/khong-khi/tram/phu-thuy",
+    "/khong-khi/cach-tinh",
+    "/en/khong-khi",
+    "/tim?q=phan+thiet",
+    "/tra-cuu-don-vi",
+    "/tra-cuu-don-vi?q=phuong+binh+hung+phan+thiet",
+    "/don-vi",
+    "/ban-do",
+    "/benh-vien",
+)
 KINDS = ("Document", "Stylesheet", "Font", "Script", "Other")
 BUDGET = 150_000
 
 
 @asynccontextmanager
 async def province() -> AsyncIterator[str]:
-    """A served province with ten stations; its address."""
+    """A served province with ten stations, every unit of the country and the facts of packs; its address."""
     settings = read_settings({"HAIDANG_HOME": tempfile.gettempdir(), "HAIDANG_LOG_LEVEL": "error"})
     configure_logging(settings, "bench")
     clock = SystemClock()
@@ -47,9 +65,16 @@ async def province() -> AsyncIterator[str]:
         try:
             async with transaction(pool) as connection:
                 await migrate(connection)
+                await load_places(part("bench"), connection)
+                packs = installed_packs()
+                await load_facts(part("bench"), connection, packs, now=clock.now())
+                await change_province_setting(part("bench"), connection, "name", "Lâm Đồng", now=clock.now())
             stations = [*FIVE, *(replace(one, slug=f"{one.slug}-2", name=f"{one.name} 2") for one in FIVE)]
             await write_stations(pool, stations, clock.now(), hours=24, days=30)
-            async with served(house_on(pool, clock, Translations.load(), settings)) as address:
+            house = house_on(pool, clock, Translations.load(), settings)
+            folders = {pack.pack_id: pack_folder(pack.pack_id) for pack in packs}
+            templates = Templates(house.translations, packs=folders)
+            async with served(replace(house, packs=packs, templates=templates)) as address:
                 yield address
         finally:
             await pool.close()
@@ -60,7 +85,8 @@ async def weights(address: str) -> list[tuple[str, Weight]]:
     found = []
     async with browser() as chrome:
         for path in PAGES:
-            context = await chrome.new_context(viewport=PHONE)
+            # The shell fetches what the next visit needs, after the page: that is not the page's weight.
+            context = await chrome.new_context(viewport=PHONE, service_workers="block")
             found.append((path, await weigh(await context.new_page(), address + path)))
             await context.close()
     return found
@@ -68,12 +94,12 @@ async def weights(address: str) -> list[tuple[str, Weight]]:
 
 def show(found: Sequence[tuple[str, Weight]]) -> None:
     """One line a page, in bytes with headers."""
-    print(f"{'page':<28}" + "".join(f"{kind:>12}" for kind in (*KINDS, "total")))
+    print(f"{'page':<48}" + "".join(f"{kind:>12}" for kind in (*KINDS, "total")))
     for path, weight in found:
         other = sum(size for kind, size in weight.by_kind.items() if kind not in KINDS[:-1])
         sizes = [*(weight.by_kind.get(kind, 0) for kind in KINDS[:-1]), other, weight.total]
         mark = "" if weight.total <= BUDGET else "  over 150 kB"
-        print(f"{path:<28}" + "".join(f"{size:>12,}" for size in sizes) + mark)
+        print(f"{path:<48}" + "".join(f"{size:>12,}" for size in sizes) + mark)
 
 
 async def main() -> int:
