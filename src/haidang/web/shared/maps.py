@@ -210,8 +210,9 @@ def map_picture(
 ) -> Markup:
     """A picture of the map with these outlines and markers; `name` makes the ids on the page unique.
 
-    Without `box` it shows what it is about, or the whole country when that is nothing. It is
-    `role="img"` with a title and a description: a page puts the same things beside it as a list.
+    Without `box` it shows what it is about, or the whole country when that is nothing. It has a
+    title and a description, and is hidden otherwise from who listens: a page puts the same things
+    beside it as a list.
     """
     view = _view_of(box or _box_of(outlines, markers), width, height)
     shapes = np.array([one.geometry for one in outlines] or [], dtype=np.object_)
@@ -239,9 +240,11 @@ def map_picture(
         _attribution(view),
     ]
     drawn = "".join(parts)
+    # An image may hold nothing that can be reached: with ways in it, it is a group.
+    role = "group" if "<a " in drawn else "img"
     named = escape(name)
     return Markup(  # noqa: S704 - numbers of ours, and every word escaped
-        f'<svg class="map-picture" viewBox="0 0 {width} {height}" role="img" '
+        f'<svg class="map-picture" viewBox="0 0 {width} {height}" role="{role}" '
         f'aria-labelledby="{named}-title {named}-desc" focusable="false">'
         f'<title id="{named}-title">{escape(title)}</title>'
         f'<desc id="{named}-desc">{escape(description)}</desc><g aria-hidden="true">{drawn}</g></svg>'
