@@ -822,7 +822,8 @@ class Reading:
     `hints`: other mentions that agree; `own`: how many words name what was above it in its own
     time; `neighbours`: how many name a ward of the same district; `against`: how many mentions
     disagree; `loose`: it has no marker and stands among other words; `cut`: the name seems to go on;
-    `left`: how many words are not explained.
+    `gap`: 1 when something stands between it and its hints, or they come first; `left`: how many words
+    are not explained.
     """
 
     mention: Mention
@@ -835,6 +836,7 @@ class Reading:
     against: int
     loose: bool
     cut: bool
+    gap: int
     left: int
     other_kind: bool
     score: int
@@ -966,13 +968,14 @@ def _weighed(taken: _Text, guess: _Guess) -> Reading:
     other_kind = (
         mention.marker is not None and named.level is Level.WARD and mention.marker.kind != named.kind
     )
+    gap = _gap(taken, mention, [*hints, *neighbours])
     cost = (
         _SPELLING_COSTS[spelling]
         + _AGAINST_COSTS * len(against)
         + _KIND_COSTS * other_kind
         + _LOOSE_COSTS * loose
         + _CUT_COSTS * cut
-        + _gap(taken, mention, [*hints, *neighbours])
+        + gap
         + _OTHER_TIME_COSTS * _is_of_another_time(taken, mention, going)
     )
     return Reading(
@@ -985,6 +988,7 @@ def _weighed(taken: _Text, guess: _Guess) -> Reading:
         against=len(against),
         loose=loose,
         cut=cut,
+        gap=gap,
         left=sum(place not in explained and not word.filler for place, word in enumerate(taken.words)),
         other_kind=other_kind,
         neighbours=len(neighbours),
@@ -1112,7 +1116,7 @@ def _sureness(reading: Reading) -> float:
         sure -= 0.06
     sure -= _SPELLING_DOUBTS[reading.spelling] + 0.4 * reading.cut
     sure -= 0.25 * (reading.loose + reading.mention.beside) + 0.15 * reading.other_kind
-    sure -= 0.5 * reading.against + 0.1 * reading.neighbours
+    sure -= 0.5 * reading.against + 0.1 * (reading.neighbours + reading.gap)
     if reading.level is Level.PROVINCE and reading.left:
         sure -= 0.5
     return max(sure, 0.05)
