@@ -19,6 +19,7 @@ from haidang.web.design.tokens import TokenMissing, measure, measure_levels, rea
 from haidang.web.shared.charts import HEIGHT, WIDTH, line_chart, spark_line
 from haidang.web.shared.forms import DayUnreadable, FormUnreadable, read_day, read_form
 from haidang.web.shared.house import House
+from haidang.web.shared.levels import NIGHT
 from haidang.web.shared.walls import (
     SIGHT,
     SIZES,
@@ -69,6 +70,12 @@ def test_what_is_measured_is_what_the_browser_gets() -> None:
     for name in ("styles/public.css", "styles/room.css"):
         for theme, colours in read_themes(built(".css")[name]).items():
             assert colours == colours | source[theme]
+
+
+def test_words_on_a_level_have_the_ink_they_are_measured_with() -> None:
+    for colours in read_themes((STYLES / "tokens.css").read_text("utf-8")).values():
+        assert colours["on-level"] == NIGHT
+        assert colours["plate"] == "#ffffff"
 
 
 def test_the_measuring_sees_a_colour_that_is_too_pale_or_gone() -> None:
@@ -202,7 +209,7 @@ async def test_it_is_translated_whole(web: Client, house: House) -> None:
 async def test_tables_sort_by_links_and_what_is_missing_stands_last(web: Client, order: str) -> None:
     page = await web.page(f"/_design?{urlencode({'order': order})}")
     assert page.status == 200
-    names = re.findall(r'<th scope="row">(Trạm .)</th>', page.text)[:4]
+    names = re.findall(r'<th scope="row"><span class="nowrap">(Trạm .)</span></th>', page.text)[:4]
     assert sorted(names, key=fold) == ["Trạm A", "Trạm B", "Trạm C", "Trạm Đ"]
     if "value" in order:
         assert names[-1] == "Trạm C"

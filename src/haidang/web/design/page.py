@@ -24,7 +24,7 @@ from haidang.kernel.actors import Audience
 from haidang.kernel.errors import HaidangError, Invalid
 from haidang.kernel.instants import VIETNAM
 from haidang.places.finding import resolve_place
-from haidang.sdk.charts import Bar, Point
+from haidang.sdk.charts import Band, Bar, Point
 from haidang.web.design.tokens import MeasuredPair, measure, measure_levels, read_themes
 from haidang.web.shared.audiences import actor_of
 from haidang.web.shared.forms import DayUnreadable, read_day, read_form
@@ -142,6 +142,7 @@ def design_routes(house: House, frame: Frame) -> list[HTTPRouteHandler]:
             page_of=lambda page: f"{in_locale(DESIGN_PATH, locale)}?{urlencode({'page': page})}#tables",
             hours=_hours(),
             bars=[Bar(one.value, "#5c6b79", one.words, one.tick) for one in _hours()],
+            bands=[Band(20, "#5c6b79", ""), Band(40, "#5c6b79", "")],
             ages={
                 "fresh": house.clock.now() - timedelta(minutes=2),
                 "old": house.clock.now() - timedelta(hours=5),
