@@ -70,7 +70,7 @@ def unit_id_of(slug: str) -> str:
 
 
 def query_of(scope: Scope) -> Mapping[str, str]:
-    """What stands behind the question mark: the first value of each name, bytes that are no UTF-8 replaced."""
+    """What stands behind the question mark: the first value of each name; what is no UTF-8 is replaced."""
     query = bytes(scope.get("query_string", b""))[:_MOST_BYTES].decode("latin-1")
     found: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True, errors="replace"):
@@ -84,6 +84,11 @@ def plain_text(typed: str) -> str:
     if len(text) > LONGEST_ADDRESS:
         raise TextTooLong(length=len(text), limit=LONGEST_ADDRESS)
     return text
+
+
+def shown_again(typed: str) -> str:
+    """The beginning of what was typed, as a field may show it again when it could not be read."""
+    return " ".join(_UNSEEN.sub(" ", nfc(typed[:LONGEST_ADDRESS])).split())
 
 
 def day_of(text: str, now: Instant) -> date:
