@@ -1,0 +1,103 @@
+"""A citizen types an old address without diacritics, without JavaScript, and reads the ward of today."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser, ViewportSize, expect
+
+from haidang.web.shared.house import House
+from tests.journeys.browser import DESK, PHONE, served, weigh
+from tests.web.countries import country_house, country_web_pool  # noqa: F401 - fixtures are found by name
+
+pytestmark = pytest.mark.browser
+
+BUDGET = 150_000
+STATES = (
+    "/tra-cuu-don-vi",
+    "/tra-cuu-don-vi?q=p.+phu+thuy,+phan+thiet",
+    "/tra-cuu-don-vi?q=xa+hoa+thang,+bac+binh",
+    "/tra-cuu-don-vi?q=qwrtzx",
+    "/tra-cuu-don-vi?q=a&latitude=x&longitude=y",
+    "/don-vi?tinh=tinh-lam-dong&tim=phan",
+    "/don-vi?tinh=tinh-lam-dong&ngay=30/06/2025&tim=phan",
+    "/don-vi?tinh=",
+    "/don-vi/phuong-phan-thiet-lam-dong",
+    "/don-vi/thanh-pho-phan-thiet-binh-thuan",
+)
+
+
+@pytest.fixture
+async def country(country_house: House) -> AsyncIterator[str]:  # noqa: F811 - the fixture, not the import
+    """The address of a served province with every unit."""
+    async with served(country_house) as address:
+        yield address
+
+
+async def test_an_old_address_without_diacritics_becomes_the_ward_of_today(
+    chrome: Browser, country: str
+) -> None:
+    context = await chrome.new_context(
+        viewport=PHONE, java_script_enabled=False, locale="vi-VN", has_touch=True
+    )
+    page = await context.new_page()
+    await page.goto(country)
+    await page.locator("summary", has_text="Danh mục").tap()
+    menu = page.get_by_role("navigation", name="Danh mục chính")
+    await menu.get_by_role("link", name="Tra cứu đơn vị").tap()
+    await page.get_by_label("Địa chỉ, hoặc tên phường, xã, huyện").fill(
+        "72 tran hung dao, p. phu thuy, phan thiet, binh thuan"
+    )
+    await page.get_by_role("button", name="Tra cứu").tap()
+
+    ward = page.get_by_role("heading", name="Phường Phú Thuỷ")
+    await expect(ward).to_be_visible()
+    await expect(page.get_by_text("72 tran hung dao, Phường Phú Thuỷ, Tỉnh Lâm Đồng")).to_be_visible()
+    await expect(page.get_by_text("Chúng tôi chắc chắn.")).to_be_visible()
+    await ward.get_by_role("link").tap()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Phường Phú Thuỷ")
+    await expect(page.get_by_role("img", name="Phường Phú Thuỷ")).to_be_visible()
+    await expect(page.get_by_text("Điều 1 khoản 111")).to_be_visible()
+    await context.close()
+
+
+@pytest.mark.parametrize("locale", ["", "/en"])
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["390", "1920"])
+async def test_axe_finds_nothing_serious_on_the_pages_of_units(
+    chrome: Browser, country: str, axe: str, viewport: ViewportSize, locale: str
+) -> None:
+    context = await chrome.new_context(viewport=viewport)
+    page = await context.new_page()
+    for path in STATES:
+        await page.goto(country + locale + path)
+        for closed in await page.locator("main details").all():
+            await closed.evaluate("one => { one.open = true }")
+        await page.evaluate(axe)
+        found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        grave = [
+            (one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]][:3])
+            for one in found["violations"]
+            if one["impact"] in {"serious", "critical"}
+        ]
+        assert grave == [], path
+    await context.close()
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
+async def test_no_page_of_units_runs_off_the_screen(chrome: Browser, country: str, width: int) -> None:
+    context = await chrome.new_context(viewport={"width": width, "height": 800})
+    page = await context.new_page()
+    for path in (*STATES, "/tra-cuu-don-vi?q=" + "a" * 250):
+        await page.goto(country + path)
+        for closed in await page.locator("details").all():
+            await closed.evaluate("one => { one.open = true }")
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, (path, wide)
+    await context.close()
+
+
+@pytest.mark.parametrize("path", ["/tra-cuu-don-vi", "/tra-cuu-don-vi?q=phu+thuy", "/don-vi"])
+async def test_a_citizens_page_of_units_is_light(chrome: Browser, country: str, path: str) -> None:
+    context = await chrome.new_context(viewport=PHONE)
+    weight = await weigh(await context.new_page(), country + path)
+    await context.close()
+    assert weight.total <= BUDGET, weight.by_kind
