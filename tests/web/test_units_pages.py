@@ -1,4 +1,4 @@
-"""The pages of units: an old address becomes a ward of today, a tree of any day, one unit, and every state."""
+"""The pages of units: an old address becomes a ward of today, trees of any day, one unit, every state."""
 
 import re
 from dataclasses import replace
