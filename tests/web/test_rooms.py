@@ -2,11 +2,14 @@
 
 import re
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import msgspec
 import pytest
 
+from haidang.places.changes import Change, ChangeState, Draft
+from haidang.places.model import Level
 from haidang.web.asgi import build_application
 from haidang.web.shared.house import House
 from haidang.web.shared.rooms import ROOM_TITLES
@@ -70,8 +73,27 @@ async def test_administration_shows_health_and_sources_and_says_that_it_only_sho
     assert "sẵn sàng" in text
     assert "chưa gửi lần nào" in text
     assert "Chưa đăng nhập được thì chưa sửa được gì ở đây" in text
+    assert "Không có thay đổi đơn vị nào được hẹn ngày" in text
     assert "<form" not in text
     assert "<button" not in text
+
+
+async def test_administration_shows_what_units_are_scheduled_to_change_and_no_draft(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(state: ChangeState, title: str) -> Change:
+        draft = Draft(
+            title=title, takes_effect=date(2027, 1, 1), legal_basis="x", level=Level.WARD, begins=()
+        )
+        return Change(f"urn:haidang:unit-change:{title}", state, draft)
+
+    async def known(*_: object) -> list[Change]:
+        return [change(ChangeState.SCHEDULED, "Nhập A vào B"), change(ChangeState.APPLIED, "Đã xong")]
+
+    monkeypatch.setattr("haidang.web.admin.overview.changes", known)
+    text = (await Client(build_application(house)).page("/admin")).text
+    assert "<b>01/01/2027</b> Nhập A vào B" in text
+    assert "Đã xong" not in text
 
 
 class _Away:

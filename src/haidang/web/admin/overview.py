@@ -8,6 +8,8 @@ from haidang.infra.database import reading
 from haidang.infra.health import CheckAnswer
 from haidang.kernel.errors import Unavailable
 from haidang.kernel.instants import Instant
+from haidang.places.changes import ChangeState
+from haidang.places.changing import changes
 from haidang.sources.model import DeclaredSource, Freshness, declared_sources
 from haidang.sources.service import list_freshness
 from haidang.web.shared.audiences import actor_of
@@ -34,7 +36,7 @@ class SourceRow:
 
 
 def overview_page(house: House) -> RoomPage:
-    """Health of the web part and freshness of every source, on one page."""
+    """Health of the web part, freshness of every source and scheduled changes of units, on one page."""
     declared = declared_sources(house.packs)
 
     async def show(scope: Scope) -> Mapping[str, Any]:
@@ -43,12 +45,14 @@ def overview_page(house: House) -> RoomPage:
         try:
             async with reading(house.pool) as connection:
                 heard = await list_freshness(actor_of(scope), connection)
+                planned = await changes(actor_of(scope), connection)
             rows = [_row(one, heard) for one in declared]
         except Unavailable:  # the page that says that the database is away must stand without it
-            rows = None
+            rows, planned = None, []
         return {
             "checks": [(CHECK_LABELS.get(one.name, one.name), one) for one in _worst_first(readiness.checks)],
             "sources": rows,
+            "unit_changes": [one for one in planned if one.state is ChangeState.SCHEDULED],
         }
 
     return RoomPage("/admin", ROOM_TITLES["/admin"], "admin/overview.html", show)
