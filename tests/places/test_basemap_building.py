@@ -122,6 +122,24 @@ def test_a_file_that_does_not_say_its_system_can_be_told(tmp_path: Path) -> None
         taken(path, 999_999)
 
 
+@pytest.mark.parametrize(
+    ("written", "wrong"),
+    [
+        (b"garbage", MapFileWithoutSystem),
+        (b'PROJCS["VN', MapFileBroken),
+        (b'LOCAL_CS["x"]', MapSystemUnknown),
+        (b'GEOGCS["a",DATUM["b",SPHEROID["c",-1,-1]],PRIMEM["G",0],UNIT["d",0]]', MapFileBroken),
+    ],
+)
+def test_a_system_that_cannot_be_understood_is_refused(
+    tmp_path: Path, written: bytes, wrong: type[HaidangError]
+) -> None:
+    path = shapefile(tmp_path, epsg=9218)
+    path.with_suffix(".prj").write_bytes(written)
+    with pytest.raises(wrong):
+        read_map_file(path)
+
+
 def test_a_shapefile_may_come_zipped(tmp_path: Path) -> None:
     assert rows(taken(zipped(tmp_path))) == [("street", "primary", "Võ Thị Sáu")]
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pyogrio
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError, FieldError
+from pyogrio.errors import CRSError as UnreadableSystem
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
 from pyogrio.raw import read
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
@@ -137,9 +138,13 @@ def take_features(file: MapFile, *, epsg: int | None = None) -> Taken:
     except (
         DataSourceError,
         DataLayerError,
+        FeatureError,
         FieldError,
+        GeometryError,
+        UnreadableSystem,
         shapely.errors.GEOSException,
         UnicodeDecodeError,
+        UnboundLocalError,  # pyogrio 0.13 on a coordinate system that PROJ cannot write out
     ) as bad:
         raise MapFileBroken(path=file.path, reason=_first_line(bad)) from None
     return taking.taken()
