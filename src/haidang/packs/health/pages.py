@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from math import isfinite
 from typing import Any
+from urllib.parse import quote
 
 from haidang.kernel.actors import Audience
 from haidang.kernel.instants import Instant
@@ -22,6 +23,7 @@ from haidang.sdk.model import (
 from .hospitals import ATTRIBUTION, HOSPITAL, KIND_LABELS, POINT_OF_INTEREST, RETRIEVED
 
 LIST_PATH = "/benh-vien"
+FOR_MACHINES = f"/ngsi-ld/v1/entities?type={quote(POINT_OF_INTEREST.iri, safe='')}"
 _PREFIX = f"urn:ngsi-ld:{POINT_OF_INTEREST.name}:"
 
 
@@ -158,6 +160,7 @@ def view(request: PageRequest) -> Mapping[str, Any]:
         "without_telephone": sum(not one.telephone for one in hospitals),
         "attribution": ATTRIBUTION,
         "retrieved": RETRIEVED,
+        "for_machines": FOR_MACHINES,
     }
 
 
