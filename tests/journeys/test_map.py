@@ -1,0 +1,298 @@
+"""The map in a browser: a picture for everyone, a live map for who can and wants, one list for both."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+import numpy as np
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, Request, Route, ViewportSize, expect
+
+from haidang.infra.database import Pool, open_pool
+from haidang.infra.embedded import TemporaryCluster
+from haidang.infra.province import change_province_setting
+from haidang.infra.settings import read_settings
+from haidang.infra.templates import Templates, face_folders
+from haidang.infra.translations import Translations
+from haidang.kernel.actors import part
+from haidang.kernel.geometry import Box
+from haidang.kernel.instants import SetClock
+from haidang.kernel.tiles import PointLayer, Tile, tile_bytes
+from haidang.web.asgi import build_globals
+from haidang.web.shared.frame import Frame
+from haidang.web.shared.house import House
+from haidang.web.shared.maps import MapArea, map_picture
+from haidang.web.shared.security import live_map_headers
+from tests.journeys.browser import PHONE, served, weigh
+from tests.places.conftest import country_template  # noqa: F401 - fixtures are found by name
+from tests.web.houses import house_on
+from tests.web.stations import FIVE, write_stations
+
+pytestmark = pytest.mark.browser
+
+OPEN_WITHIN_MS = 45_000
+"""A software renderer draws slowly, and more so when the machine is busy."""
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+MANY = 10_000
+PICKER = """{% extends "shared/public.html" %}
+{% from "shared/place_picker.html" import place_picker, place_picker_scripts with context %}
+{% block head %}{{ place_picker_scripts() }}{% endblock %}
+{% block main %}<div class="within"><h1>{{ title }}</h1><form action="/tim" method="get">
+{{ place_picker("Ở đâu?", picture=picture, area=area) }}
+<button class="button main">Gửi</button></form></div>{% endblock %}"""
+
+
+@pytest.fixture
+async def map_house(
+    cluster: TemporaryCluster,
+    country_template: str,  # noqa: F811 - the fixture, not the import
+    clock: SetClock,
+    translations: Translations,
+    tmp_path: Path,
+) -> AsyncIterator[House]:
+    """Lâm Đồng with its wards and five stations."""
+    admin = await asyncpg.connect(cluster.dsn())
+    await admin.execute(f"CREATE DATABASE haidang_map_journey TEMPLATE {country_template}")
+    pool: Pool = await open_pool(cluster.dsn("haidang_map_journey"))
+    async with pool.acquire() as connection:
+        await change_province_setting(part("test"), connection, "name", "Lâm Đồng", now=clock.now())
+    await write_stations(pool, FIVE, clock.now())
+    yield house_on(pool, clock, translations, read_settings({"HAIDANG_HOME": str(tmp_path)}))
+    await pool.close()
+    await admin.execute("DROP DATABASE haidang_map_journey WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
+async def here(map_house: House) -> AsyncIterator[str]:
+    """Its address."""
+    async with served(map_house) as address:
+        yield address
+
+
+def watched(page: Page, address: str) -> list[str]:
+    """What the page complains of, and what it asks of others."""
+    complaints: list[str] = []
+    page.on("console", lambda one: complaints.append(one.text) if one.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((address, f"blob:{address}", "data:")):
+            complaints.append(request.url)
+
+    page.on("request", asked)
+    return complaints
+
+
+async def opened(context: BrowserContext, address: str) -> Page:
+    page = await context.new_page()
+    await page.goto(address)
+    await page.wait_for_selector(".is-live", timeout=OPEN_WITHIN_MS)
+    return page
+
+
+async def test_without_javascript_the_picture_and_the_list_are_the_map(chrome: Browser, here: str) -> None:
+    context = await chrome.new_context(viewport=PHONE, java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(f"{here}/ban-do")
+    await expect(page.locator("svg.map-picture")).to_be_visible()
+    await expect(page.get_by_role("button", name="Mở bản đồ")).not_to_be_visible()
+    await page.locator("summary", has_text="Phường, xã, đặc khu (124)").click()
+    await expect(page.get_by_role("link", name="Phường Phan Thiết")).to_be_visible()
+    await context.close()
+
+
+async def test_a_telephone_loads_the_live_map_by_tap_only(chrome: Browser, here: str) -> None:
+    context = await chrome.new_context(viewport=PHONE, has_touch=True, reduced_motion="reduce")
+    page = await context.new_page()
+    complaints = watched(page, here)
+    weight = await weigh(page, f"{here}/ban-do")
+    assert weight.total < 200_000, weight.by_kind
+    assert not await page.locator(".map-live").count()
+    await page.get_by_role("button", name="Mở bản đồ").tap()
+    await page.wait_for_selector(".is-live", timeout=OPEN_WITHIN_MS)
+    await expect(page.get_by_role("status").first).to_contain_text("Bản đồ đã mở.")
+    await page.wait_for_timeout(1_000)
+    assert complaints == []
+    assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    await context.close()
+
+
+async def test_map_and_list_point_at_each_other(chrome: Browser, here: str) -> None:
+    context = await chrome.new_context(viewport=WIDE, reduced_motion="reduce")
+    page = await opened(context, f"{here}/ban-do")
+    canvas = page.locator(".maplibregl-canvas")
+    await expect(canvas).to_have_attribute("aria-label", "Bản đồ Lâm Đồng")
+    await page.locator("summary", has_text="Phường, xã, đặc khu (124)").click()
+    link = page.get_by_role("link", name="Phường Mũi Né", exact=True)
+    await link.focus()
+    item = page.locator("li[data-map-key='urn:haidang:unit:phuong-mui-ne-lam-dong']")
+    await expect(item).to_have_class("lit")
+    await page.wait_for_timeout(1_500)  # the map has moved to it
+    box = await canvas.bounding_box()
+    assert box is not None
+    await canvas.click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    await expect(page.locator(".map-card a")).to_have_attribute("href", "/don-vi/phuong-mui-ne-lam-dong")
+    await expect(page.locator(".map-said")).to_contain_text("Đang chọn: ")
+    await expect(item).to_have_class("lit")
+    await context.close()
+
+
+async def test_the_keyboard_moves_and_zooms_the_map(chrome: Browser, here: str) -> None:
+    context = await chrome.new_context(viewport=WIDE, reduced_motion="reduce")
+    page = await opened(context, f"{here}/ban-do")
+    canvas = page.locator(".maplibregl-canvas")
+    await canvas.focus()
+    before = await canvas.screenshot()
+    await page.keyboard.press("ArrowRight")
+    await page.keyboard.press("+")
+    await page.wait_for_timeout(2_000)
+    assert await canvas.screenshot() != before
+    await page.get_by_role("button", name="Xem toàn bộ").click()
+    await expect(page.get_by_role("button", name="Thu nhỏ")).to_be_visible()
+    await context.close()
+
+
+async def test_where_webgl_is_missing_nothing_is_offered_that_cannot_be(chrome: Browser, here: str) -> None:
+    context = await chrome.new_context(viewport=WIDE)
+    await context.add_init_script(
+        "const own = HTMLCanvasElement.prototype.getContext;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {"
+        "  return kind.startsWith('webgl') ? null : own.call(this, kind, ...rest); };"
+    )
+    page = await context.new_page()
+    await page.goto(f"{here}/ban-do", wait_until="networkidle")
+    await expect(page.get_by_role("button", name="Mở bản đồ")).not_to_be_visible()
+    await expect(page.locator("svg.map-picture")).to_be_visible()
+    await context.close()
+
+
+async def test_a_lost_context_gives_the_picture_back(chrome: Browser, here: str) -> None:
+    context = await chrome.new_context(viewport=WIDE)
+    page = await opened(context, f"{here}/ban-do")
+    await page.evaluate(
+        "document.querySelector('.maplibregl-canvas').getContext('webgl2')"
+        ".getExtension('WEBGL_lose_context').loseContext()"
+    )
+    await expect(page.get_by_text("Bản đồ đã dừng.")).to_be_visible()
+    await expect(page.get_by_role("button", name="Mở bản đồ")).to_be_visible()
+    await expect(page.locator(".map-live")).to_have_count(0)
+    await context.close()
+
+
+@pytest.mark.parametrize("theme", ["day", "night"])
+async def test_axe_finds_nothing_serious_on_the_map(chrome: Browser, here: str, axe: str, theme: str) -> None:
+    context = await chrome.new_context(viewport=WIDE, reduced_motion="reduce")
+    page = await opened(context, f"{here}/ban-do")
+    if theme == "night":
+        await page.evaluate("document.documentElement.dataset.theme = 'night'")
+        await page.wait_for_timeout(500)
+    for closed in await page.locator("details:not(.menu)").all():
+        await closed.evaluate("one => { one.open = true }")
+    await page.evaluate(axe)
+    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    grave = [
+        (one["id"], [node["html"][:200] for node in one["nodes"]][:3])
+        for one in found["violations"]
+        if one["impact"] in {"serious", "critical"}
+    ]
+    assert grave == []
+    await context.close()
+
+
+async def show_picker(page: Page, house: House, address: str, folder: Path) -> None:
+    """Serve a page with a place picker at an address of its own."""
+    (folder / "picker.html").write_text(PICKER, "utf-8")
+    templates = Templates(house.translations, faces={**face_folders(), "trial": folder})
+    build_globals(templates)
+    area = MapArea(Box(107.9, 10.8, 108.4, 11.1), house.clock.now().date())
+    whole = await Frame(replace(house, templates=templates)).page(
+        {"path": "/thu"},
+        "trial/picker.html",
+        title="Thử",
+        picture=map_picture(box=area.box, name="m", title="Bản đồ"),
+        area=area,
+    )
+    headers = {name.decode(): value.decode() for name, value in live_map_headers(geolocation=True)}
+
+    async def answer(route: Route) -> None:
+        await route.fulfill(
+            body=whole.answer([]).body, content_type="text/html; charset=utf-8", headers=headers
+        )
+
+    await page.route(f"{address}/thu", answer)
+    await page.goto(f"{address}/thu")
+
+
+async def test_the_device_says_where_one_is(
+    chrome: Browser, map_house: House, here: str, tmp_path: Path
+) -> None:
+    context = await chrome.new_context(
+        viewport=PHONE,
+        geolocation={"longitude": 108.1, "latitude": 10.933, "accuracy": 18},
+        permissions=["geolocation"],
+    )
+    page = await context.new_page()
+    await show_picker(page, map_house, here, tmp_path)
+    await page.get_by_role("button", name="Dùng vị trí hiện tại của tôi").click()
+    await expect(page.locator(".place-said")).to_have_text(
+        "Đã có vị trí của bạn, chính xác khoảng 18 m. Vị trí thuộc Phường Phan Thiết."
+    )
+    await expect(page.locator("[name=unit]")).to_have_value("Phường Phan Thiết")
+    await expect(page.locator("[name=longitude]")).to_have_value("108.100000")
+    await expect(page.locator("[name=unit_id]")).to_have_value("urn:haidang:unit:phuong-phan-thiet-lam-dong")
+    await page.get_by_role("button", name="Bỏ vị trí này").click()
+    await expect(page.locator("[name=longitude]")).to_have_value("")
+    await context.close()
+
+
+async def test_who_refuses_the_position_writes_the_ward_and_a_landmark(
+    chrome: Browser, map_house: House, here: str, tmp_path: Path
+) -> None:
+    context = await chrome.new_context(viewport=PHONE)
+    page = await context.new_page()
+    await show_picker(page, map_house, here, tmp_path)
+    await page.get_by_role("button", name="Dùng vị trí hiện tại của tôi").click()
+    await expect(page.locator(".place-said")).to_contain_text("một mốc dễ nhận là đủ")
+    await page.locator("[name=unit]").fill("phan thiet")
+    await page.get_by_label("Mốc dễ nhận hoặc số nhà").fill("đối diện cổng chợ")
+    await page.get_by_role("button", name="Gửi").click()
+    await expect(page).to_have_url(re.compile(re.escape(f"{here}/tim?")))
+    assert "landmark=%C4%91%E1%BB%91i" in page.url
+    await context.close()
+
+
+async def test_ten_thousand_marks_stay_clickable(chrome: Browser, here: str) -> None:
+    """In headless Chromium with a software renderer."""
+    seeded = np.random.default_rng(7)
+    x, y = seeded.uniform(0, 4096, MANY), seeded.uniform(0, 4096, MANY)
+    ids = [f"urn:ngsi-ld:Test:{number}" for number in range(MANY)]
+    content = tile_bytes([PointLayer("entity", x, y, {"id": ids, "type": ["Test"] * MANY})])
+    tile = Tile(6, 51, 30)
+    context = await chrome.new_context(viewport=WIDE, reduced_motion="reduce")
+    page = await context.new_page()
+
+    async def marks(route: Route) -> None:
+        if f"/{tile.z}/{tile.x}/{tile.y}.mvt" in route.request.url:
+            await route.fulfill(body=content, content_type="application/vnd.mapbox-vector-tile")
+        else:
+            await route.fulfill(status=204)
+
+    await page.route("**/tiles/entities/**", marks)
+    await page.add_init_script(
+        "document.addEventListener('DOMContentLoaded', () => {"
+        "  const map = document.querySelector('[data-map]');"
+        "  if (map) map.dataset.entities = '[\"AirQualityObserved\"]'; })"
+    )
+    await page.goto(f"{here}/ban-do")
+    await page.wait_for_selector(".is-live", timeout=OPEN_WITHIN_MS)
+    await page.wait_for_timeout(2_000)
+    canvas = page.locator(".maplibregl-canvas")
+    box = await canvas.bounding_box()
+    assert box is not None
+    for _ in range(3):
+        await canvas.click(position={"x": box["width"] * 0.5, "y": box["height"] * 0.5})
+    await expect(page.locator(".map-card")).to_be_visible()
+    await context.close()
