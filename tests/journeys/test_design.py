@@ -9,7 +9,8 @@ pytestmark = pytest.mark.browser
 
 FOUND = """[
   {"kind": "unit", "id": "urn:haidang:unit:a", "label": "Xã Ân Nghĩa", "detail": "Hoài Ân cũ"},
-  {"kind": "place", "id": "1", "label": "Đường An Nghĩa", "detail": ""},
+  {"kind": "former-unit", "id": "urn:haidang:unit:c", "label": "Xã Ân Nghĩa", "detail": "Huyện Hoài Ân"},
+  {"kind": "street", "id": null, "label": "Đường An Nghĩa", "detail": ""},
   {"kind": "unit", "id": "urn:haidang:unit:b", "label": "Xã An Nghĩa", "detail": "An Lão cũ"}
 ]"""
 
@@ -122,11 +123,11 @@ async def test_a_unit_is_chosen_from_a_list_with_the_keyboard(chrome: Browser, c
     unit = page.get_by_role("combobox", name="Ở đâu?")
     await unit.press_sequentially("an ng")
     found = page.locator("#unit-found")
-    await expect(found.get_by_role("option")).to_have_count(2)
+    await expect(found.get_by_role("option")).to_have_count(3)
     assert asked[-1].endswith("?q=an%20ng")
     await expect(unit).to_have_attribute("aria-expanded", "true")
     await unit.press("ArrowDown")
-    await unit.press("ArrowDown")
+    await unit.press("ArrowUp")
     await expect(found.get_by_role("option", name="Xã An Nghĩa")).to_have_attribute("aria-selected", "true")
     await unit.press("Enter")
     await expect(unit).to_have_value("Xã An Nghĩa")
@@ -134,6 +135,10 @@ async def test_a_unit_is_chosen_from_a_list_with_the_keyboard(chrome: Browser, c
     await expect(found).to_be_hidden()
     await unit.press("Backspace")
     await expect(page.locator("input[name=unit_id]")).to_have_value("")
+    await unit.press_sequentially("a")
+    await found.get_by_role("option").nth(1).click()
+    await expect(unit).to_have_value("Xã Ân Nghĩa, Huyện Hoài Ân")
+    await expect(page.locator("input[name=unit_id]")).to_have_value("")  # the server says what it became
     await context.close()
 
 

@@ -8,6 +8,7 @@ interface Found {
 }
 
 const WAIT_MS = 180;
+const FORMER = "former-unit";
 
 export function enliven(field: HTMLElement): void {
   const input = field.querySelector<HTMLInputElement>('input[type="text"]');
@@ -121,8 +122,10 @@ class UnitPicker {
   #choose(place: number): void {
     const one = this.#found[place];
     if (one === undefined) return;
-    this.#input.value = one.label;
-    this.#chosen.value = one.id;
+    // A unit that is no more is written out, and the server says what it became, or asks.
+    const former = one.kind === FORMER;
+    this.#input.value = former && one.detail !== "" ? `${one.label}, ${one.detail}` : one.label;
+    this.#chosen.value = former ? "" : one.id;
     this.#close();
     this.#chosen.dispatchEvent(new Event("change", { bubbles: true }));
   }
@@ -137,5 +140,5 @@ class UnitPicker {
 function isUnit(one: unknown): one is Found {
   if (typeof one !== "object" || one === null) return false;
   const found = one as Partial<Record<keyof Found, unknown>>;
-  return found.kind === "unit" && typeof found.id === "string" && typeof found.label === "string";
+  return (found.kind === "unit" || found.kind === FORMER) && typeof found.id === "string" && typeof found.label === "string";
 }
