@@ -116,7 +116,7 @@ export function styleOf(wanted: Wanted): StyleSpecification {
       ...(catalog.base ? base(colour) : []),
       ...units(colour),
       ...wanted.entities.filter((type) => catalog.entities[type]).flatMap((type) => entities(type, colour)),
-      ...labels(colour, catalog.base !== null),
+      ...labels(wanted),
       ...marks(colour),
     ],
   };
@@ -186,9 +186,9 @@ function written(colour: Wanted["colour"], ink = "--map-ink", halo = "--map-halo
   return { "text-color": colour(ink), "text-halo-color": colour(halo), "text-halo-width": 1.6 };
 }
 
-function labels(colour: Wanted["colour"], streets: boolean): LayerSpecification[] {
+function labels({ colour, catalog, areas }: Wanted): LayerSpecification[] {
   const found: LayerSpecification[] = [];
-  if (streets) {
+  if (catalog.base) {
     found.push({
       id: "street-name", type: "symbol", source: "base", "source-layer": "street", minzoom: 13, filter: ["has", "name"],
       layout: { "symbol-placement": "line", "text-field": ["get", "name"], "text-font": FONT, "text-size": 12 }, paint: written(colour),
@@ -199,7 +199,8 @@ function labels(colour: Wanted["colour"], streets: boolean): LayerSpecification[
   }
   return [
     ...found,
-    { id: "ward-name", type: "symbol", source: AREAS, minzoom: 6, layout: { "text-field": ["get", "name"], "text-font": FONT, "text-size": ["interpolate", ["linear"], ["zoom"], 9, 11, 13, 15], "text-max-width": 7, "text-padding": 4 }, paint: written(colour) },
+    // Names out of tiles stand once in each tile: only where the page brings none.
+    { id: "ward-name", type: "symbol", ...(areas.length ? { source: AREAS, minzoom: 6 } : { source: "units", "source-layer": "ward", minzoom: 9 }), layout: { "text-field": ["get", "name"], "text-font": FONT, "text-size": ["interpolate", ["linear"], ["zoom"], 9, 11, 13, 15], "text-max-width": 7, "text-padding": 4 }, paint: written(colour) },
     { id: "province-name", type: "symbol", source: "names", maxzoom: 9, filter: ["==", ["get", "kind"], "province"], layout: { "text-field": ["get", "name"], "text-font": BOLD, "text-size": 12, "text-max-width": 7, "text-padding": 6 }, paint: written(colour) },
     { id: "fixed-name", type: "symbol", source: "names", filter: ["!=", ["get", "kind"], "province"], layout: { "text-field": ["get", "name"], "text-font": BOLD, "text-size": 12, "text-max-width": 12, "text-allow-overlap": true }, paint: written(colour, "--map-sea-ink", "--map-sea") },
   ];
