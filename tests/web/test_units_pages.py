@@ -90,6 +90,12 @@ async def test_what_cannot_be_read_is_said_beside_the_form(country_web: Client, 
     assert len(reply.text) < 20_000
 
 
+async def test_what_was_typed_comes_back_beside_what_is_wrong_with_it(country_web: Client) -> None:
+    reply = await country_web.page(f"{LOOKUP}?q=phu+thuy&latitude=m%C6%B0%E1%BB%9Di&longitude=108")
+    assert "“mười” không phải là số hợp lệ cho Vĩ độ." in words(reply.text)
+    assert {"phu thuy", "mười", "108"} <= set(re.findall(r'value="([^"]*)"', reply.text))
+
+
 @pytest.mark.parametrize(
     "typed",
     [

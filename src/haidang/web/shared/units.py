@@ -111,7 +111,7 @@ def position_of(query: Mapping[str, str]) -> Position | None:
         return None
     if not longitude or not latitude:
         raise PositionHalfGiven
-    return _degrees("longitude", longitude, 180), _degrees("latitude", latitude, 90)
+    return _degrees("Longitude", longitude, 180), _degrees("Latitude", latitude, 90)
 
 
 def _degrees(name: str, text: str, most: int) -> float:

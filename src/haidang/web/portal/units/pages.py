@@ -52,12 +52,6 @@ _NEIGHBOURHOOD = 0.6
 
 _MARGIN = 0.25
 
-_PERMISSIONS = (
-    b"permissions-policy",
-    b"camera=(), geolocation=(self), microphone=(), payment=(), usb=()",
-)
-"""The look-up may ask the device where it is, when somebody taps the button for it."""
-
 EXAMPLES = (
     "72 tran hung dao, p. phu thuy, phan thiet",
     "phường 1, Đà Lạt",
@@ -155,9 +149,9 @@ class _UnitPages:
             title=f"{text} · {heading}" if text else heading,
             heading=heading,
             status=422 if trouble else 200,
-            headers=(_PERMISSIONS,),
             text=text or shown_again(typed),
-            at=at,
+            latitude=shown_again(visit.query.get("latitude", "")),
+            longitude=shown_again(visit.query.get("longitude", "")),
             trouble=say.translate_error(trouble, visit.locale) if trouble else "",
             formers=formers,
             chosen=slug_of(within.unit_id) if within else "",
