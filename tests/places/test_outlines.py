@@ -1,6 +1,8 @@
 """Outlines in memory: edges count, the more accurate one wins, each has its time."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -49,3 +51,27 @@ def test_many_points_are_found_as_each_alone(points: list[tuple[float, float]]) 
     north = np.array([one[1] for one in points], dtype=np.float64)
     alone = [hit_of([FINE, COARSE], *point) for point in points]
     assert mosaic.units_at(east, north, BREAK) == [one.unit_id if one else None for one in alone]
+
+
+def test_threads_that_ask_first_together_get_the_same_answers() -> None:
+    """Prepared shapes of GEOS cannot do that by themselves: without a lock this ends the process."""
+    chance, asking = np.random.default_rng(20261122), 4
+    turns = np.linspace(0, 2 * np.pi, 2_000, endpoint=False)
+    east, north = chance.uniform(107, 109, 2_000), chance.uniform(11, 13, 2_000)
+    for _ in range(20):
+        stars = []
+        for number in range(16):
+            reach = 0.2 * (1 + 0.3 * chance.random(turns.size))
+            x, y = 107.25 + number % 4 * 0.5, 11.25 + number // 4 * 0.5
+            corners = np.column_stack([x + reach * np.cos(turns), y + reach * np.sin(turns)])
+            stars.append(Outline(str(number), shapely.Polygon(corners), 5.0))
+        mosaic, start = Mosaic(stars, [(None, None)] * len(stars)), Barrier(asking)
+
+        def ask(_: int, mosaic: Mosaic = mosaic, start: Barrier = start) -> list[str | None]:
+            start.wait()
+            return mosaic.units_at(east, north, BREAK)
+
+        with ThreadPoolExecutor(asking) as threads:
+            found = list(threads.map(ask, range(asking)))
+        assert all(one == found[0] for one in found)
+        assert any(found[0])

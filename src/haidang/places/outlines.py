@@ -6,6 +6,7 @@ Pure: shapes come in as well-known binary, nothing is asked of the database here
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from threading import Lock
 
 import numpy as np
 import shapely
@@ -44,7 +45,11 @@ def hit_of(outlines: Sequence[Outline], longitude: float, latitude: float) -> Hi
 
 
 class Mosaic:
-    """The outlines of a level of all times, ready for many points at once; the most accurate come first."""
+    """The outlines of a level of all times, ready for many points at once; the most accurate come first.
+
+    One thread asks at a time: GEOS builds the index of a prepared shape at the first questions, and two
+    threads that ask first together get wrong answers or end the process (libgeos/geos issue 825).
+    """
 
     def __init__(
         self,
@@ -54,6 +59,7 @@ class Mosaic:
         self._outlines = list(outlines)
         self._times = list(times)
         self._bounds = shapely.bounds([one.shape for one in self._outlines]) if self._outlines else None
+        self._asking = Lock()
         for one in self._outlines:
             shapely.prepare(one.shape)
 
@@ -73,7 +79,7 @@ class Mosaic:
             if until is not None and on >= until:
                 continue
             west, south, right, top = self._bounds[number]
-            first, last = np.searchsorted(east, (west, right), side="left")
+            first = np.searchsorted(east, west, side="left")
             last = np.searchsorted(east, right, side="right")
             near = np.flatnonzero(
                 (north[first:last] >= south) & (north[first:last] <= top) & (owner[first:last] < 0)
@@ -81,7 +87,8 @@ class Mosaic:
             if near.size == 0:
                 continue
             near += first
-            inside = shapely.intersects_xy(outline.shape, east[near], north[near])
+            with self._asking:
+                inside = shapely.intersects_xy(outline.shape, east[near], north[near])
             owner[near[inside]] = number
         found: list[str | None] = [None] * len(east)
         for place, number in zip(order.tolist(), owner.tolist(), strict=True):

@@ -32,9 +32,6 @@ from haidang.places.outlines import Mosaic, Outline, hit_of, people_in
 from haidang.places.store import Release, StoredOutline
 from haidang.places.successions import links_by_former, rebase_figures, ways_onward
 
-_MANY_POINTS = 2_000
-"""From so many on they are looked up in a thread: the event loop would stand still for milliseconds."""
-
 _mosaics: dict[Level, tuple[UUID | None, Mosaic]] = {}
 """The outlines of each level as this process has them, with the edition they are of."""
 
@@ -118,8 +115,6 @@ async def units_at(
     if east.shape != north.shape or east.ndim != 1:
         raise PointsDoNotPair(longitudes=east.size, latitudes=north.size)
     mosaic = await _mosaic(connection, level)
-    if east.size < _MANY_POINTS:
-        return mosaic.units_at(east, north, on)
     return await asyncio.to_thread(mosaic.units_at, east, north, on)
 
 
