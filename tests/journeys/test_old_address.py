@@ -64,6 +64,21 @@ async def test_an_old_address_without_diacritics_becomes_the_ward_of_today(
     await context.close()
 
 
+async def test_a_tap_on_the_button_says_the_ward_where_one_stands(chrome: Browser, country: str) -> None:
+    context = await chrome.new_context(
+        viewport=PHONE,
+        has_touch=True,
+        permissions=["geolocation"],
+        geolocation={"latitude": 10.933, "longitude": 108.1},
+    )
+    page = await context.new_page()
+    await page.goto(f"{country}/tra-cuu-don-vi")
+    await page.get_by_role("button", name="Dùng vị trí của tôi").tap()
+    await expect(page.get_by_role("heading", name="Phường Phan Thiết")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_text("Vị trí này thuộc")).to_be_visible()
+    await context.close()
+
+
 @pytest.mark.parametrize("locale", ["", "/en"])
 @pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["390", "1920"])
 async def test_axe_finds_nothing_serious_on_the_pages_of_units(

@@ -52,6 +52,12 @@ _NEIGHBOURHOOD = 0.6
 
 _MARGIN = 0.25
 
+_POSITION_ALLOWED = (
+    b"permissions-policy",
+    b"camera=(), geolocation=(self), microphone=(), payment=(), usb=()",
+)
+"""The look-up may ask the device where it is, when somebody taps the button for it."""
+
 EXAMPLES = (
     "72 tran hung dao, p. phu thuy, phan thiet",
     "phường 1, Đà Lạt",
@@ -149,6 +155,7 @@ class _UnitPages:
             title=f"{text} · {heading}" if text else heading,
             heading=heading,
             status=422 if trouble else 200,
+            headers=(_POSITION_ALLOWED,),
             text=text or shown_again(typed),
             latitude=shown_again(visit.query.get("latitude", "")),
             longitude=shown_again(visit.query.get("longitude", "")),
