@@ -151,3 +151,16 @@ def test_what_rounding_leaves_goes_to_the_last() -> None:
     found = rebase_figures(given, UNITS, links, to=TODAY, how=How.BY_SHARE, weight=Weight.AREA)
     assert found.not_placed == ()
     assert sum(one.amount for one in found.amounts.values()) == given["old0"]
+
+
+@pytest.mark.parametrize("thirds", [(0.333333, 0.333333, 0.333333), (0.333334, 0.333333, 0.333334)])
+def test_thirds_written_with_six_decimals_are_a_whole(thirds: tuple[float, ...]) -> None:
+    """As a change of units writes them: nothing is left over, and nothing is owed."""
+    links = [
+        Link("old0", f"new{number}", LinkKind.SPLIT, share, BREAK) for number, share in enumerate(thirds)
+    ]
+    found = rebase_figures(
+        {"old0": Decimal(100_000)}, UNITS, links, to=TODAY, how=How.BY_SHARE, weight=Weight.AREA
+    )
+    assert found.not_placed == ()
+    assert sum(one.amount for one in found.amounts.values()) == 100_000

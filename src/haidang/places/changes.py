@@ -24,10 +24,7 @@ from shapely.geometry.base import BaseGeometry
 from haidang.kernel.geometry import Box
 from haidang.kernel.instants import Instant
 from haidang.kernel.text import fold
-from haidang.places.model import Level, Link, LinkKind, Unit
-
-SHARE_TOLERANCE = 0.001
-"""Shares are written with two or three decimals: what is left over below this is rounding."""
+from haidang.places.model import SHARE_TOLERANCE, Level, Link, LinkKind, Unit
 
 SHARES_DIFFER = 0.02
 """A share that is given and one that is measured on outlines may differ so much without a word."""

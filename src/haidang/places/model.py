@@ -11,6 +11,9 @@ from haidang.kernel.geometry import Box, Position
 TWO_LEVELS_SINCE = date(2025, 7, 1)
 """Provinces and their wards only, without districts (Luật 72/2025/QH15; NQ 203/2025/QH15)."""
 
+SHARE_TOLERANCE = 0.001
+"""Shares are written with two or three decimals: what is left over below this is rounding."""
+
 
 class Level(StrEnum):
     """How high a unit stands. A ward is any unit of the commune level: phường, xã, thị trấn, đặc khu."""

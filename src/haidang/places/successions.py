@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 from haidang.places.model import (
+    SHARE_TOLERANCE,
     Contribution,
     How,
     Link,
@@ -19,6 +20,7 @@ from haidang.places.model import (
 )
 
 _ONE, _NONE = Decimal(1), Decimal(0)
+_TOLERANCE = Decimal(str(SHARE_TOLERANCE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,16 +166,18 @@ def _place(
     shares = [way.share(weight) for way in ways]
     if any(share is None for share in shares):
         return [], NotPlaced(former_id, amount, Unplaced.SHARE_UNKNOWN, candidates)
-    placed: list[tuple[str, Contribution]] = []
-    rest = amount
     known = [share for share in shares if share is not None]
-    for number, (way, share) in enumerate(zip(ways, known, strict=True)):
-        # The last one of a whole takes what rounding left over.
-        last = number == len(ways) - 1 and sum(known) == _ONE
-        given = rest if last else amount * share
-        rest -= given
-        if share:
-            placed.append((way.to_id, Contribution(former_id, given, share, way.links)))
+    given = [amount * share for share in known]
+    rest = amount - sum(given)
+    if abs(sum(known) - _ONE) <= _TOLERANCE:
+        # They are a whole: the largest takes what rounding left over, or gave twice.
+        given[known.index(max(known))] += rest
+        rest = _NONE
+    placed = [
+        (way.to_id, Contribution(former_id, part, share, way.links))
+        for way, share, part in zip(ways, known, given, strict=True)
+        if share
+    ]
     if rest:
         return placed, NotPlaced(former_id, rest, Unplaced.SHARE_UNKNOWN, candidates)
     return placed, None
