@@ -140,7 +140,7 @@ export async function openMap(asked: Asked): Promise<Live> {
     const key = keyOf(feature);
     chosen = key;
     light();
-    const name = byKey.get(key ?? "")?.label ?? (feature?.properties["full_name"] as string | undefined) ?? "";
+    const name = byKey.get(key ?? "")?.label ?? (feature?.properties["full_name"] as string | undefined) ?? key?.split(":").pop() ?? "";
     asked.chosen(key, name, lngLat.lng, lngLat.lat);
   });
   map.on("webglcontextlost", () => asked.lost());
