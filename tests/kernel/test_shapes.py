@@ -72,3 +72,12 @@ def test_geojson_there_and_back(square: tuple[float, float, float]) -> None:
 def test_a_bow_tie_is_refused() -> None:
     with pytest.raises(ShapeCrossesItself):
         shape_of({"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]]})
+
+
+def test_altitudes_are_left_out_of_a_shape() -> None:
+    """They may stand at some positions only, and be of any size."""
+    ring = [[108, 11], [109, 11, 5.5], [109, 12, 10**400], [108, 11]]
+    found = shape_of({"type": "Polygon", "coordinates": [ring]})
+    assert not found.has_z
+    assert found.equals(shapely.Polygon([(108, 11), (109, 11), (109, 12)]))
+    assert shape_of({"type": "Point", "coordinates": [108, 11, 3]}) == shapely.Point(108, 11)

@@ -11,7 +11,7 @@ from haidang.kernel.actors import Actor
 from haidang.kernel.errors import Invalid
 from haidang.kernel.shapes import ShapeCrossesItself, geojson_of
 from haidang.places import service
-from haidang.places.errors import AreaNotDrawn
+from haidang.places.errors import AreaNotDrawn, AreaTooDetailed
 
 TODAY = date(2026, 11, 22)
 PHAN_THIET = "urn:haidang:unit:phuong-phan-thiet-lam-dong"
@@ -77,3 +77,12 @@ async def test_geojson_is_checked(visitor: Actor, country: Connection) -> None:
         await service.people_within(visitor, country, bow, TODAY)
     with pytest.raises(Invalid):
         await service.people_within(visitor, country, {"type": "Polygon"}, TODAY)
+
+
+async def test_an_area_of_very_many_positions_is_refused(visitor: Actor, country: Connection) -> None:
+    """It would keep a thread for many seconds."""
+    circle = shapely.Point(108, 12).buffer(1, quad_segs=25_000)
+    with pytest.raises(AreaTooDetailed):
+        await service.people_within(visitor, country, circle, TODAY)
+    with pytest.raises(AreaTooDetailed):
+        await service.people_within(visitor, country, geojson_of(circle, digits=9), TODAY)

@@ -25,12 +25,23 @@ class ShapeCrossesItself(Invalid):
 
 
 def shape_of(geometry: Mapping[str, Any]) -> BaseGeometry:
-    """The shape of a GeoJSON geometry, which is checked; raises GeometryMalformed or ShapeCrossesItself."""
+    """The shape of a GeoJSON geometry, which is checked; raises GeometryMalformed or ShapeCrossesItself.
+
+    Altitudes are left out: positions with and without one may stand in one geometry (RFC 7946, 3.1.1).
+    """
     check_geometry(geometry)
-    shape: BaseGeometry = shapely.geometry.shape(dict(geometry))
+    shape: BaseGeometry = shapely.geometry.shape(
+        {"type": geometry["type"], "coordinates": _without_altitude(geometry["coordinates"])}
+    )
     if not shape.is_valid:
         raise ShapeCrossesItself(problem=shapely.is_valid_reason(shape))
     return shape
+
+
+def _without_altitude(coordinates: Any) -> Any:
+    if isinstance(coordinates[0], (int, float)):
+        return (coordinates[0], coordinates[1])
+    return [_without_altitude(part) for part in coordinates]
 
 
 def geojson_of(shape: BaseGeometry, *, digits: int = 6) -> dict[str, Any]:

@@ -19,6 +19,10 @@ class AreaNotDrawn(Invalid):
     """What was sent is not an area: a polygon, or several."""
 
 
+class AreaTooDetailed(Invalid):
+    """The area has {positions} positions; no more than {most} can be looked at."""
+
+
 class FactsAreForAdministrators(Denied):
     """Only administrators may load or change the facts of places."""
 

@@ -15,7 +15,13 @@ from haidang.infra.database import Connection
 from haidang.kernel.actors import Actor
 from haidang.kernel.shapes import box_of_shape, shape_of
 from haidang.places import store
-from haidang.places.errors import AreaNotDrawn, PointsDoNotPair, ReportingAreaUnknown, UnitUnknown
+from haidang.places.errors import (
+    AreaNotDrawn,
+    AreaTooDetailed,
+    PointsDoNotPair,
+    ReportingAreaUnknown,
+    UnitUnknown,
+)
 from haidang.places.model import (
     How,
     Level,
@@ -31,6 +37,9 @@ from haidang.places.model import (
 from haidang.places.outlines import Mosaic, Outline, hit_of, people_in
 from haidang.places.store import Release, StoredOutline
 from haidang.places.successions import links_by_former, rebase_figures, ways_onward
+
+_MOST_POSITIONS = 20_000
+"""Of a drawn area: it is cut with a hundred wards in about a second; ten times as many take eight."""
 
 _mosaics: dict[Level, tuple[UUID | None, Mosaic]] = {}
 """The outlines of each level as this process has them, with the edition they are of."""
@@ -250,11 +259,14 @@ async def people_within(
 ) -> PeopleEstimate:
     """People in a drawn area (a shape, or GeoJSON), weighted by area: an estimate that says so.
 
-    Raises AreaNotDrawn for what is no area, and what `shape_of` raises.
+    Raises AreaNotDrawn for what is no area, AreaTooDetailed, and what `shape_of` raises.
     """
-    area = geometry if isinstance(geometry, BaseGeometry) else shape_of(geometry)
+    area = geometry if isinstance(geometry, BaseGeometry) else await asyncio.to_thread(shape_of, geometry)
     if area.geom_type not in ("Polygon", "MultiPolygon") or area.is_empty:
         raise AreaNotDrawn
+    positions = int(shapely.get_num_coordinates(area))
+    if positions > _MOST_POSITIONS:
+        raise AreaTooDetailed(positions=positions, most=_MOST_POSITIONS)
     stored = await store.outlines_in_box(connection, box_of_shape(area), on, Level.WARD)
     found = await units(actor, connection, [one.unit_id for one in stored])
     return await asyncio.to_thread(
