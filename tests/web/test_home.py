@@ -1,35 +1,49 @@
 """The home page: what is there and nothing else, a map that shows what is known, and every state."""
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from uuid import uuid4
 
+import asyncpg
 import pytest
 
-from haidang.infra.database import Pool
+from haidang.infra.database import Pool, open_pool, transaction
+from haidang.infra.embedded import TemporaryCluster
 from haidang.infra.province import change_province_setting, province_settings
 from haidang.infra.settings import read_settings
 from haidang.infra.translations import Translations
 from haidang.kernel.actors import anonymous, part
 from haidang.kernel.geometry import Box
 from haidang.kernel.instants import SetClock
+from haidang.places.loading import load_facts
 from haidang.web.asgi import build_application
 from haidang.web.shared.frame import PORTAL_SUMMARY_MESSAGES, PORTAL_TITLES
 from haidang.web.shared.house import House
 from haidang.web.shared.layers import position_of, province_map
-from tests.places.conftest import country_template  # noqa: F401 - fixtures are found by name
 from tests.web.client import Client
 from tests.web.houses import house_on
 from tests.web.stations import FIVE, write_stations
-from tests.web.test_search_units import country_pool  # noqa: F401 - fixtures are found by name
+
+
+@pytest.fixture(scope="module")
+async def country_pool(cluster: TemporaryCluster, template: str) -> AsyncIterator[Pool]:
+    """A pool on a database of this file's own that knows every unit."""
+    name = f"t_{uuid4().hex}"
+    admin = await asyncpg.connect(cluster.dsn())
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    await admin.close()
+    opened = await open_pool(cluster.dsn(name))
+    async with transaction(opened) as connection:
+        await load_facts(part("test"), connection)
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture
 async def country_house(
-    country_pool: Pool,  # noqa: F811 - the fixture, not the import
-    clock: SetClock,
-    translations: Translations,
-    tmp_path: Any,
+    country_pool: Pool, clock: SetClock, translations: Translations, tmp_path: Path
 ) -> House:
     """A province called Lâm Đồng that knows its wards, with stations."""
     house = house_on(country_pool, clock, translations, read_settings({"HAIDANG_HOME": str(tmp_path)}))
