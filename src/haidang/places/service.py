@@ -14,6 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from haidang.infra.database import Connection
 from haidang.kernel.actors import Actor
 from haidang.kernel.shapes import box_of_shape, shape_of
+from haidang.kernel.text import collation_key
 from haidang.places import store
 from haidang.places.errors import (
     AreaNotDrawn,
@@ -224,7 +225,8 @@ async def rebase(
     for unit_id in figures:
         if unit_id not in found:
             raise UnitUnknown(unit_id=unit_id)
-    return rebase_figures(figures, found, links, to=to, how=how, weight=weight)
+    # In a thread: the figures of a whole country take the better part of a second.
+    return await asyncio.to_thread(rebase_figures, figures, found, links, to=to, how=how, weight=weight)
 
 
 async def reporting_areas(actor: Actor, connection: Connection) -> list[ReportingArea]:  # noqa: ARG001 - every verb takes the actor first
@@ -246,8 +248,8 @@ async def units_of_area(actor: Actor, connection: Connection, area_id: str, on: 
     if not former.stood_on(on):
         later = await became_all(actor, connection, wards, on)
         wards = sorted({one.unit.unit_id for ways in later.values() for one in ways})
-    members = set(wards)
-    return [one for one in await units_on(actor, connection, on, level=Level.WARD) if one.unit_id in members]
+    members = (await units(actor, connection, wards)).values()
+    return sorted(members, key=lambda one: (collation_key(one.name), one.kind, one.unit_id))
 
 
 def _day_before(day: date) -> date:
