@@ -115,10 +115,11 @@ class _UnitPages:
             async def make() -> Whole:
                 return await show(asked)
 
-            if asked.query or asked.actor != anonymous():
+            chosen = tuple(sorted(asked.query.items()))
+            if asked.actor != anonymous() or not _only_chosen(asked.query):
                 whole = await make()
             else:
-                whole = await self._shared.get(str(scope["path"]), make)
+                whole = await self._shared.get((str(scope["path"]), chosen), make)
             return sent(whole.answer(scope["headers"]))
 
         return get(list(paths_in_every_locale(path)), opt={"audience": Audience.PUBLIC}, name=name)(visit)
@@ -475,6 +476,11 @@ def _wider(box: Box, by: float = _NEIGHBOURHOOD) -> Box:
     return replace(
         box, west=box.west - wide, east=box.east + wide, south=box.south - high, north=box.north + high
     )
+
+
+def _only_chosen(query: Mapping[str, str]) -> bool:
+    """Whether a page was chosen (a province, a day) and nothing typed: many will ask for the same."""
+    return query.keys() <= {"tinh", "ngay"} and all(len(value) <= _MOST_WORDS for value in query.values())
 
 
 def _eve(day: date) -> date:
