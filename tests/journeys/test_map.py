@@ -3,20 +3,18 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-import asyncpg
 import numpy as np
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Request, Route, ViewportSize, expect
 
-from haidang.infra.database import Pool, open_pool
+from haidang.infra.database import Pool
 from haidang.infra.embedded import TemporaryCluster
-from haidang.infra.province import change_province_setting
 from haidang.infra.settings import read_settings
 from haidang.infra.templates import Templates, face_folders
 from haidang.infra.translations import Translations
-from haidang.kernel.actors import part
 from haidang.kernel.geometry import Box
 from haidang.kernel.instants import SetClock
 from haidang.kernel.tiles import PointLayer, Tile, tile_bytes
@@ -26,12 +24,12 @@ from haidang.web.shared.house import House
 from haidang.web.shared.maps import MapArea, map_picture
 from haidang.web.shared.security import live_map_headers
 from tests.journeys.browser import PHONE, served, weigh
-from tests.places.conftest import country_template  # noqa: F401 - fixtures are found by name
+from tests.web.country import lam_dong
 from tests.web.houses import house_on
-from tests.web.stations import FIVE, write_stations
 
 pytestmark = pytest.mark.browser
 
+NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
 OPEN_WITHIN_MS = 45_000
 """A software renderer draws slowly, and more so when the machine is busy."""
 WIDE: ViewportSize = {"width": 1280, "height": 900}
@@ -44,25 +42,17 @@ PICKER = """{% extends "shared/public.html" %}
 <button class="button main">Gửi</button></form></div>{% endblock %}"""
 
 
-@pytest.fixture
-async def map_house(
-    cluster: TemporaryCluster,
-    country_template: str,  # noqa: F811 - the fixture, not the import
-    clock: SetClock,
-    translations: Translations,
-    tmp_path: Path,
-) -> AsyncIterator[House]:
+@pytest.fixture(scope="module")
+async def facts(cluster: TemporaryCluster, template: str) -> AsyncIterator[Pool]:
     """Lâm Đồng with its wards and five stations."""
-    admin = await asyncpg.connect(cluster.dsn())
-    await admin.execute(f"CREATE DATABASE haidang_map_journey TEMPLATE {country_template}")
-    pool: Pool = await open_pool(cluster.dsn("haidang_map_journey"))
-    async with pool.acquire() as connection:
-        await change_province_setting(part("test"), connection, "name", "Lâm Đồng", now=clock.now())
-    await write_stations(pool, FIVE, clock.now())
-    yield house_on(pool, clock, translations, read_settings({"HAIDANG_HOME": str(tmp_path)}))
-    await pool.close()
-    await admin.execute("DROP DATABASE haidang_map_journey WITH (FORCE)")
-    await admin.close()
+    async with lam_dong(cluster, template, NOW) as pool:
+        yield pool
+
+
+@pytest.fixture
+def map_house(facts: Pool, clock: SetClock, translations: Translations, tmp_path: Path) -> House:
+    """Its house."""
+    return house_on(facts, clock, translations, read_settings({"HAIDANG_HOME": str(tmp_path)}))
 
 
 @pytest.fixture

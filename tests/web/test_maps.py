@@ -3,22 +3,21 @@
 import gzip
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import asyncpg
 import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from haidang.infra.database import Connection, Pool, open_pool
+from haidang.infra.database import Pool
 from haidang.infra.embedded import TemporaryCluster
-from haidang.infra.province import change_province_setting
 from haidang.infra.settings import read_settings
 from haidang.infra.templates import manifest_path
 from haidang.infra.translations import Translations
-from haidang.kernel.actors import Actor, anonymous, part
+from haidang.kernel.actors import Actor, anonymous
 from haidang.kernel.geometry import Box
 from haidang.kernel.instants import VIETNAM, SetClock
 from haidang.places.land import land
@@ -37,11 +36,11 @@ from haidang.web.shared.maps import (
 from haidang.web.shared.maps import VIETNAM as WHOLE_COUNTRY
 from haidang.web.shared.security import CONTENT_SECURITY_POLICY, live_map_headers
 from haidang.web.shared.units import unit_path
-from tests.places.conftest import country, country_pool, country_template  # noqa: F401 - fixtures, by name
 from tests.web.client import Client
+from tests.web.country import lam_dong
 from tests.web.houses import house_on
-from tests.web.stations import FIVE, write_stations
 
+NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
 SVG = "{http://www.w3.org/2000/svg}"
 ON_A_PHONE = 15_000  # bytes as they travel
 HOSTILE = '"><script>alert(1)</script>'
@@ -151,23 +150,28 @@ def test_what_lies_around_is_neither_led_to_nor_decides_the_view() -> None:
     assert [one.get("href") for one in drawn(map_picture(shown)).iter(f"{SVG}a")] == ["/n"]
 
 
-async def test_a_province_on_a_phone_is_small(country: Connection, visitor: Actor, clock: SetClock) -> None:  # noqa: F811
+async def test_a_province_on_a_phone_is_small(facts: Pool, visitor: Actor, clock: SetClock) -> None:
     on = clock.now().astimezone(VIETNAM).date()
-    for province in await units_on(visitor, country, on, level=Level.PROVINCE):
-        below = await units_on(visitor, country, on, level=Level.WARD, parent_id=province.unit_id)
-        shapes = await outlines(visitor, country, [one.unit_id for one in below])
-        if len(shapes) < 100:
+    async with facts.acquire() as connection:
+        provinces = await units_on(visitor, connection, on, level=Level.PROVINCE)
+        wards = await units_on(visitor, connection, on, level=Level.WARD)
+        shapes = await outlines(visitor, connection, [one.unit_id for one in wards])
+    drawn_fully = 0
+    for province in provinces:
+        below = [one for one in wards if one.parent_id == province.unit_id and one.unit_id in shapes]
+        if len(below) < 100:
             continue
-        wards = [
+        drawn_fully += 1
+        areas = [
             Outline(
                 shapes[one.unit_id], one.name, unit_path(one.unit_id), words=one.full_name, key=one.unit_id
             )
             for one in below
-            if one.unit_id in shapes
         ]
-        text = map_picture(wards)
+        text = map_picture(areas)
         assert len(gzip.compress(str(text).encode())) < ON_A_PHONE, province.name
-        assert len(of_class(drawn(text), "map-units")[0].findall(f"{SVG}a")) == len(wards)
+        assert len(of_class(drawn(text), "map-units")[0].findall(f"{SVG}a")) == len(areas)
+    assert drawn_fully == 2
 
 
 @pytest.fixture
@@ -176,25 +180,17 @@ def visitor() -> Actor:
     return anonymous()
 
 
-@pytest.fixture
-async def own_pool(cluster: TemporaryCluster, country_template: str) -> AsyncIterator[Pool]:  # noqa: F811
-    """A pool on a database of the test's own, with all facts."""
-    admin = await asyncpg.connect(cluster.dsn())
-    await admin.execute(f"CREATE DATABASE haidang_maps TEMPLATE {country_template}")
-    pool = await open_pool(cluster.dsn("haidang_maps"))
-    yield pool
-    await pool.close()
-    await admin.execute("DROP DATABASE haidang_maps WITH (FORCE)")
-    await admin.close()
+@pytest.fixture(scope="module")
+async def facts(cluster: TemporaryCluster, template: str) -> AsyncIterator[Pool]:
+    """Lâm Đồng with its wards and five stations."""
+    async with lam_dong(cluster, template, NOW) as pool:
+        yield pool
 
 
 @pytest.fixture
-async def province(own_pool: Pool, clock: SetClock, translations: Translations, tmp_path: Path) -> Client:
-    """The web of Lâm Đồng with its wards and five stations."""
-    async with own_pool.acquire() as connection:
-        await change_province_setting(part("test"), connection, "name", "Lâm Đồng", now=clock.now())
-    await write_stations(own_pool, FIVE, clock.now())
-    house = house_on(own_pool, clock, translations, read_settings({"HAIDANG_HOME": str(tmp_path)}))
+def province(facts: Pool, clock: SetClock, translations: Translations, tmp_path: Path) -> Client:
+    """Its web."""
+    house = house_on(facts, clock, translations, read_settings({"HAIDANG_HOME": str(tmp_path)}))
     return Client(build_application(house))
 
 
