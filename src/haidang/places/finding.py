@@ -73,19 +73,29 @@ async def find_units(
     return await asyncio.to_thread(naming.find, names, words, on, most=max(1, min(most, MOST_FOUND)))
 
 
+async def learn_names(actor: Actor, connection: Connection) -> None:  # noqa: ARG001 - every verb takes the actor first
+    """Read the names before anybody asks: a second or two of work that the first visitor would wait for."""
+    await _names(connection, None)
+
+
 _kept: dict[UUID, UnitNames] = {}
 """The names of the edition that was asked for last: an edition is never changed, only followed."""
+_making = asyncio.Lock()
+"""Whoever comes while names are being made waits for them, instead of making them again."""
 
 
 async def _names(connection: Connection, within: str | None) -> UnitNames:
     edition = await store.current_edition(connection)
     names = _kept.get(edition) if edition is not None else None
     if names is None:
-        units, links = await finding_store.every_unit_and_link(connection)
-        names = await asyncio.to_thread(UnitNames, units, links)
-        if edition is not None:
-            _kept.clear()
-            _kept[edition] = names
+        async with _making:
+            names = _kept.get(edition) if edition is not None else None
+            if names is None:
+                units, links = await finding_store.every_unit_and_link(connection)
+                names = await asyncio.to_thread(UnitNames, units, links)
+                if edition is not None:
+                    _kept.clear()
+                    _kept[edition] = names
     if within is not None and within not in names.units:
         raise UnitUnknown(unit_id=within)
     return names
