@@ -50,6 +50,16 @@ ENDED_EARLIER = {"25102": "25096", "25174": "25171", "25177": "25189", "25186": 
 ENDED_BY_THEN = "2024-12-01"
 ENDED_EARLIER_BY = "NQ1245"
 
+# Island districts that had no communes, so that the old list, which is one of communes, does not know them:
+# code, name, province (QĐ 124/2004/QĐ-TTg), and the special zone that each went into, whole, in 2025.
+DISTRICTS_WITHOUT_COMMUNES = (
+    ("318", "Bạch Long Vĩ", "31", "11948"),
+    ("471", "Cồn Cỏ", "45", "19742"),
+    ("498", "Hoàng Sa", "48", "20333"),
+    ("536", "Lý Sơn", "51", "21548"),
+    ("755", "Côn Đảo", "77", "26732"),
+)
+
 POPULATION_ON = "2025-07-17"
 UNKNOWN = "đang cập nhật"
 MAY_LACK_A_ZERO = 10_000
@@ -129,6 +139,12 @@ class Link:
     takes_effect: str = SINCE
     legal_basis: str = ""
     verified: bool = False
+
+    @property
+    def level(self) -> str:
+        """The level of both, or of each: district>ward."""
+        levels = dict.fromkeys((self.former.level, self.later.level))
+        return ">".join(levels)
 
 
 @dataclass(slots=True)
@@ -230,6 +246,21 @@ def read_lists(folder: Path, country: Country) -> None:
             "ward", kind, row["ward_code"], name, country.provinces[row["province_code"]],
             name_en=row["ward_name_en"], valid_from=SINCE, legal_basis=NATIONAL_LIST,
         )  # fmt: skip
+    _add_districts_without_communes(country)
+
+
+def _add_districts_without_communes(country: Country) -> None:
+    for code, name, province, zone_code in DISTRICTS_WITHOUT_COMMUNES:
+        zone = country.wards[zone_code]
+        if code in country.districts or zone.full_name != f"Đặc khu {name}":
+            raise SourceNotUnderstood(f"the list now has the district {name}, or {zone_code} is not its zone")
+        country.districts[code] = Unit(
+            "district", "Huyện", code, name, country.old_provinces[province],
+            valid_to=SINCE, ended_by=DISTRICTS_ENDED_BY,
+        )  # fmt: skip
+        country.links.append(
+            Link(country.districts[code], zone, "continues", legal_basis=WARDS_REARRANGED_BY)
+        )
 
 
 def _province(found: dict[str, Unit], row: Mapping[str, str]) -> None:
@@ -743,7 +774,7 @@ def written_links(country: Country) -> str:
     """The table of links, by what went."""
     lines = [
         (
-            link.former.level, link.former.code, link.later.code, link.kind, link.share, link.people_share,
+            link.level, link.former.code, link.later.code, link.kind, link.share, link.people_share,
             link.takes_effect, link.legal_basis, "yes" if link.verified else "",
         )
         for link in country.links

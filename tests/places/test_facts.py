@@ -29,7 +29,7 @@ async def test_the_country_before_and_after(visitor: Actor, country: Connection)
     }
     assert counted == {
         (BEFORE, Level.PROVINCE): 63,
-        (BEFORE, Level.DISTRICT): 691,
+        (BEFORE, Level.DISTRICT): 696,
         (BEFORE, Level.WARD): 10_047 - 4,  # four that the list still had had ended before
         (BREAK, Level.PROVINCE): 34,
         (BREAK, Level.DISTRICT): 0,
@@ -65,6 +65,29 @@ async def test_the_pilot_provinces_by_the_resolutions_own_count(visitor: Actor, 
     assert "Phường Phú Thuỷ" in unknown
     assert not any(one.population_doubtful for one in wards if one.population is None)
     assert all(one.population > 0 for one in wards if one.population is not None)
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "province"),
+    [
+        ("498", "Hoàng Sa", "Thành phố Đà Nẵng"),
+        ("536", "Lý Sơn", "Tỉnh Quảng Ngãi"),
+        ("755", "Côn Đảo", "Tỉnh Bà Rịa - Vũng Tàu"),
+        ("318", "Bạch Long Vĩ", "Thành phố Hải Phòng"),
+        ("471", "Cồn Cỏ", "Tỉnh Quảng Trị"),
+    ],
+)
+async def test_an_island_district_without_communes_became_a_special_zone(
+    visitor: Actor, country: Connection, code: str, name: str, province: str
+) -> None:
+    """It stood before 1 July 2025, though a list of communes does not know it."""
+    districts = await service.units_on(visitor, country, BEFORE, level=Level.DISTRICT)
+    (district,) = [one for one in districts if one.code == code]
+    path = await service.path_of(visitor, country, district.unit_id)
+    assert [one.full_name for one in path] == [province, f"Huyện {name}"]
+    (step,) = await service.became(visitor, country, district.unit_id)
+    assert (step.unit.full_name, step.unit.level, step.link.whole) == (f"Đặc khu {name}", Level.WARD, True)
+    assert [one.unit for one in await service.came_from(visitor, country, step.unit.unit_id)] == [district]
 
 
 async def test_a_code_is_used_again_for_another_unit(visitor: Actor, country: Connection) -> None:

@@ -140,3 +140,25 @@ async def test_a_typeahead_finds_both_times_and_is_bounded(visitor: Actor, count
 async def test_nothing_is_found_before_facts_are_loaded(visitor: Actor, connection: Connection) -> None:
     assert (await resolve_place(visitor, connection, "Phan Thiết", on=TODAY)).outcome is Outcome.NONE
     assert await find_units(visitor, connection, "phan", on=TODAY) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "huyện Hoàng Sa, Đà Nẵng",
+        "Huyen Ly Son, Quang Ngai",
+        "huyện Côn Đảo, Bà Rịa - Vũng Tàu",
+        "Huyện Cồn Cỏ",
+    ],
+)
+async def test_an_island_district_without_communes_is_found(
+    visitor: Actor, country: Connection, text: str
+) -> None:
+    found = await resolve_place(visitor, country, text, on=TODAY)
+    assert found.outcome is Outcome.ONE
+    assert found.confidence > 0.9
+    assert found.rest == ""
+    (answer,) = found.candidates
+    assert answer.unit.kind == "Đặc khu"
+    assert answer.former is not None
+    assert answer.former.kind == "Huyện"

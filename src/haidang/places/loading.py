@@ -174,10 +174,12 @@ def _links(path: Path, laws: Mapping[str, str], by_code: ByCode) -> Iterator[Lin
 
 
 def _link_of(row: Mapping[str, str], laws: Mapping[str, str], by_code: ByCode) -> Link:
-    level, day = Level(row["level"]), date.fromisoformat(row["takes_effect"])
+    day = date.fromisoformat(row["takes_effect"])
+    former_level, _, later_level = row["level"].partition(">")
+    later = by_code[Level(later_level or former_level), row["to_code"]]
     return Link(
-        from_id=_ending(by_code, level, row["from_code"], day).unit_id,
-        to_id=_standing(by_code[level, row["to_code"]], day).unit_id,
+        from_id=_ending(by_code, Level(former_level), row["from_code"], day).unit_id,
+        to_id=_standing(later, day).unit_id,
         kind=LinkKind(row["kind"]),
         share=float(row["share"]) if row["share"] else None,
         people_share=float(row["people_share"]) if row["people_share"] else None,

@@ -482,6 +482,8 @@ class UnitNames:
         wards = [going for ward in self._wards_below(unit.unit_id) for going in day.goings.get(ward, ())]
         if unit.level is Level.DISTRICT:
             today_ids = dict.fromkeys(going.today_id for going in wards)
+            if not today_ids:  # an island district had no communes: it became a special zone itself
+                today_ids = dict.fromkeys(today_id for today_id, *_ in self._ends(unit.unit_id, on))
             for today_id in today_ids:
                 around = own | {*self._above(today_id)}
                 yield Going(unit.unit_id, today_id, 1 / len(today_ids), True, own, around)
