@@ -455,3 +455,23 @@ def test_people_go_where_it_is_told_and_a_doubtful_figure_is_not_added_up() -> N
     merged = plan(around(doubtful), merge=[named("An Bình", "90001") | {"from": ["90001", "90002"]}])
     (people,) = merged.people.values()
     assert (people.people, people.without_figure, merged.begun[0].population) == (1000, ("b",), None)
+
+
+def test_a_sliver_has_no_area_rather_than_none_at_all() -> None:
+    """0.0001 of 10 km² is 0.00 km²: a missing figure is missing, never 0."""
+    small = unit("a", "An", "90001", area_km2=Decimal(10))
+    pieces = [
+        {"kind": "Xã", "name": "Mới", "code": "90011", "share": 0.0001},
+        {"kind": "Xã", "name": "Lớn", "code": "90012"},
+    ]
+    made = plan(around(small), split=[{"from": "a", "into": pieces}])
+    assert made.may_be_applied
+    assert [one.area_km2 for one in made.begun] == [None, Decimal("10.00")]
+
+
+@pytest.mark.parametrize("figure", ["area_km2 = inf", "area_km2 = 1e7", f"population = {10**20}"])
+def test_figures_are_of_this_country(figure: str) -> None:
+    text = 'title = "x"\ntakes_effect = 2027-01-01\n[[merge]]\nkind = "Xã"\nname = "A"\ncode = "1"\n'
+    assert read_change(text.encode(), toml=True).merge
+    with pytest.raises(ChangeMalformed):
+        read_change((text + figure).encode(), toml=True)

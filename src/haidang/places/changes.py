@@ -575,14 +575,14 @@ def _box(outline: BaseGeometry) -> Box:
 
 
 def _area(flows: Sequence[_Flow], around: Surroundings) -> Decimal | None:
-    """The areas of the parts added up, in square kilometres; None where one is not known."""
+    """The areas of the parts added up, in square kilometres; None where one is not known, or 0.00."""
     total = Decimal(0)
     for flow in flows:
         former = around.units.get(flow.from_id)
         if former is None or former.area_km2 is None or flow.share is None:
             return None
         total += former.area_km2 * Decimal(str(round(flow.share, 6)))
-    return total.quantize(Decimal("0.01")) if flows else None
+    return total.quantize(Decimal("0.01")) or None
 
 
 def _people_carried(

@@ -55,9 +55,9 @@ class WrittenUnit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     name_en: Text | None = None
     parent: Text | None = None
     centre: Text | None = None
-    population: Annotated[int, Meta(ge=1)] | None = None
+    population: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
     population_on: date | None = None
-    area_km2: Annotated[float, Meta(gt=0)] | None = None
+    area_km2: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
     outline: dict[str, Any] | None = None
     holds: tuple[Text, ...] = ()
 
