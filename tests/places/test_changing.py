@@ -284,6 +284,24 @@ async def test_a_code_is_read_as_of_the_eve(country: Connection) -> None:
     assert (await store.units(country, [old]))[old].full_name == "Phường Phan Thiết"
 
 
+async def test_one_that_cannot_be_written_does_not_stop_the_others(country: Connection) -> None:
+    """Whatever the mistake of ours was; it is said once, and the change stays scheduled."""
+    broken = await scheduled(country, rename=[{"unit": MUI_NE, "name": "Mũi Né Mới"}])
+    sound = await scheduled(country)
+    await country.execute(
+        "ALTER TABLE places.unit ADD CONSTRAINT unit_is_not_this_one CHECK (name <> 'Mũi Né Mới') NOT VALID"
+    )
+    for applied in ([False, True], [False]):
+        attempts = await apply_due_changes(ADMINISTRATOR, country, now=MIDNIGHT)
+        assert [one.applied for one in attempts] == applied
+        assert attempts[0].change_id == broken.change_id
+        assert "unit_is_not_this_one" in attempts[0].refused_by[0]
+    found = await change(OFFICER, country, broken.change_id)
+    assert found.state is ChangeState.SCHEDULED
+    assert [one.step for one in found.steps].count(Step.REFUSED) == 1
+    assert (await change(OFFICER, country, sound.change_id)).state is ChangeState.APPLIED
+
+
 async def test_the_job_applies_what_is_due(cluster: TemporaryCluster, country_template: str) -> None:
     admin_pool = await open_pool(cluster.dsn())
     async with admin_pool.acquire() as admin:

@@ -20,6 +20,7 @@ from shapely.geometry.base import BaseGeometry
 
 from haidang.infra.database import Connection, Pool, Row, transaction
 from haidang.infra.events import publish
+from haidang.infra.failures import a_retry_helps, reason_of
 from haidang.infra.jobs import Job, JobRun
 from haidang.infra.queries import load_queries
 from haidang.infra.telemetry import logger
@@ -250,16 +251,14 @@ async def undo_change(
 async def apply_due_changes(actor: Actor, connection: Connection, *, now: Instant) -> list[Attempt]:
     """Apply every scheduled change whose day has begun, earlier days first; doing it again does nothing.
 
-    One that can no longer be applied stays scheduled, with a step that says what forbids it.
+    One that can no longer be applied, or that cannot be written, stays scheduled, with a step that says
+    what forbids it; the others are applied.
     """
     _require_administrator(actor)
     await store.wait_for_loading(connection)
-    due = [row async for row in queries.due_change_ids(connection, today=day_in_vietnam(now))]
-    return [
-        attempt
-        for row in due
-        if (attempt := await _apply(actor, connection, row["change_id"], now=now)) is not None
-    ]
+    due = [row["change_id"] async for row in queries.due_change_ids(connection, today=day_in_vietnam(now))]
+    attempts = [await _attempt(actor, connection, change_id, now=now) for change_id in due]
+    return [one for one in attempts if one is not None]
 
 
 def change_jobs(clock: Clock) -> tuple[Job, ...]:
@@ -270,6 +269,20 @@ def change_jobs(clock: Clock) -> tuple[Job, ...]:
             await apply_due_changes(part("places"), connection, now=clock.now())
 
     return (Job(name="apply-unit-changes", handle=apply, audience=Audience.ADMINISTRATOR, every="0 * * * *"),)
+
+
+async def _attempt(actor: Actor, connection: Connection, change_id: str, *, now: Instant) -> Attempt | None:
+    try:
+        async with connection.transaction():
+            return await _apply(actor, connection, change_id, now=now)
+    except Exception as error:
+        if a_retry_helps(error):
+            raise
+        # A mistake of ours in one change must not keep those of every other province from their day.
+        log.exception("unit-change-not-applied", change_id=change_id)
+        why = reason_of(error)
+        await _refuse(actor, connection, change_id, why, now=now)
+        return Attempt(change_id, applied=False, refused_by=(why,))
 
 
 async def _apply(actor: Actor, connection: Connection, change_id: str, *, now: Instant) -> Attempt | None:
