@@ -85,6 +85,7 @@ class MapFrame {
         lost: () => this.#giveWay(container, "lost"),
       });
       container.append(this.#buttons());
+      this.#credit(this.#live.attributions);
       this.section.classList.add("is-live");
       this.#open.hidden = true;
       this.#say("opened");
@@ -108,6 +109,14 @@ class MapFrame {
     this.#card.hidden = true;
     this.#say(why);
     this.#said.classList.remove("unseen");
+  }
+
+  /** The lines that what the map draws asks for, when the page was made without them. */
+  #credit(lines: string[]): void {
+    const under = part(this.section, ".map-attribution");
+    for (const line of lines) {
+      if (!under.textContent?.includes(line)) under.append(` ${line}.`);
+    }
   }
 
   #buttons(): HTMLElement {

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -12,7 +13,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from haidang.infra.database import Pool
+from haidang.infra.database import Connection, Pool
 from haidang.infra.embedded import TemporaryCluster
 from haidang.infra.settings import read_settings
 from haidang.infra.templates import manifest_path
@@ -20,10 +21,13 @@ from haidang.infra.translations import Translations
 from haidang.kernel.actors import Actor, anonymous
 from haidang.kernel.geometry import Box
 from haidang.kernel.instants import VIETNAM, SetClock
+from haidang.places.basemap.features import MapLayer, shown_by_layer
+from haidang.places.basemap.maps import BaseMap
 from haidang.places.land import land
 from haidang.places.model import Level
 from haidang.places.service import outlines, units_on
 from haidang.web.asgi import build_application
+from haidang.web.portal import places_map
 from haidang.web.shared.maps import (
     HEIGHT,
     WIDTH,
@@ -43,6 +47,7 @@ from tests.web.houses import house_on
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
 SVG = "{http://www.w3.org/2000/svg}"
 ON_A_PHONE = 15_000  # bytes as they travel
+FRONT_END = Path(__file__).resolve().parents[2] / "frontend"
 HOSTILE = '"><script>alert(1)</script>'
 
 positions = some.tuples(some.floats(102.2, 117.8), some.floats(6.7, 23.7))
@@ -206,6 +211,49 @@ async def test_the_map_of_the_province_lists_what_it_draws(province: Client) -> 
     in_english = await province.page("/en/ban-do")
     assert "<h1>Map of Lâm Đồng</h1>" in in_english.text
     assert 'href="/en/don-vi/phuong-phan-thiet-lam-dong"' in in_english.text
+
+
+async def test_the_lines_of_the_backgrounds_stand_under_the_map_without_a_script(
+    facts: Pool,
+    clock: SetClock,
+    translations: Translations,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = {
+        "HAIDANG_HOME": str(tmp_path),
+        "HAIDANG_WMTS_URL": "https://ban-do.example.vn/{z}/{x}/{y}.png",
+        "HAIDANG_WMTS_ATTRIBUTION": "Sở Thử nghiệm <2026>",
+    }
+    used = BaseMap(
+        uuid4(), "0" * 64, 1, (), (), "Ai đó & bạn, ODbL 1.0", {}, 1, WHOLE_COUNTRY, NOW, in_use=True
+    )
+
+    async def in_use(_actor: Actor, _connection: Connection) -> BaseMap:
+        return used
+
+    monkeypatch.setattr(places_map, "base_map_in_use", in_use)
+    with_both = Client(build_application(house_on(facts, clock, translations, read_settings(asked))))
+    page = (await with_both.page("/ban-do")).text
+    under = page.partition('class="map-attribution">')[2].partition("</p>")[0]
+    assert "sapnhap.bando.com.vn" in under
+    assert "Ai đó &amp; bạn, ODbL 1.0" in under
+    assert "Sở Thử nghiệm &lt;2026&gt;" in under
+
+
+def test_every_kind_of_ground_has_a_colour_of_its_own_in_both_themes() -> None:
+    style = (FRONT_END / "islands" / "map" / "style.ts").read_text("utf-8")
+    grounds = style.partition("const GROUNDS")[2].partition("};")[0]
+    coloured = re.findall(r'"([a-z]+)"', grounds)
+    values = "forest wood scrub grass meadow park pitch farmland residential commercial retail industrial"
+    values += " cemetery beach sand wetland salt_pond aerodrome school university hospital"
+    shown = [shown_by_layer(MapLayer.LANDUSE, one, 2) for one in values.split()]
+    kinds = {one.kind for one in shown if one is not None}
+    assert len(kinds) > 10
+    assert sorted(coloured) == sorted(kinds)
+    sheet = (FRONT_END / "styles" / "map.css").read_text("utf-8")
+    for token in re.findall(r'"(--map-[a-z]+)"', grounds):
+        assert len(set(re.findall(rf"{token}: (#[0-9a-f]{{6}});", sheet))) == 2, token
 
 
 async def test_only_a_page_with_a_map_may_start_a_worker(province: Client) -> None:

@@ -30,6 +30,8 @@ export interface Asked {
 }
 
 export interface Live {
+  /** What must stand under the map for what is drawn on it besides our own land and units. */
+  attributions: string[];
   point(key: string | null): void;
   choose(key: string | null, move: boolean): void;
   zoom(by: number): void;
@@ -157,6 +159,7 @@ export async function openMap(asked: Asked): Promise<Live> {
 
   const still = calm ? { duration: 0 } : {};
   return {
+    attributions: [catalog.base?.attribution, catalog.wmts?.attribution].filter((line): line is string => Boolean(line)),
     point(key) {
       pointed = key;
       light();

@@ -29,7 +29,7 @@ export interface Catalog {
   units: Tiles;
   base: (Tiles & { bounds: [number, number, number, number] }) | null;
   entities: Record<string, Tiles>;
-  wmts: { tiles: string; attribution: string } | null;
+  wmts: { tiles: string; attribution: string | null } | null;
 }
 
 /** A name that stands on every map: provinces, the sea, the archipelagos and whose they are. */
@@ -59,6 +59,8 @@ export const LEVEL_IMAGE = "level:";
 /** The wards as land: what a tap falls on. */
 export const HIT_LAYER = "land-fine";
 export const AREAS = "areas";
+/** As far as we hold the land around Vietnam (web/shared/maps.py): beyond, nothing is said to be sea. */
+const WATERS = [[100, 6], [120, 6], [120, 24], [100, 24], [100, 6]];
 const WARDS_FROM = 7;
 const FONT = ["Be Vietnam Pro"];
 const BOLD = ["Be Vietnam Pro SemiBold"];
@@ -92,6 +94,7 @@ export function styleOf(wanted: Wanted): StyleSpecification {
   const sources: Record<string, SourceSpecification> = {
     land: vector(catalog.land),
     units: vector({ ...catalog.units, tiles: catalog.units.tiles.replace("{on}", wanted.on) }),
+    waters: { type: "geojson", data: { type: "Polygon", coordinates: [WATERS] } },
     names: { type: "geojson", data: points(wanted.names) },
     [AREAS]: { type: "geojson", data: points(wanted.areas) },
     [MARKS]: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
@@ -110,7 +113,8 @@ export function styleOf(wanted: Wanted): StyleSpecification {
     },
     sources,
     layers: [
-      { id: "sea", type: "background", paint: { "background-color": colour("--map-sea") } },
+      { id: "beyond", type: "background", paint: { "background-color": colour("--map-beyond") } },
+      { id: "sea", type: "fill", source: "waters", paint: { "fill-color": colour("--map-sea"), "fill-antialias": false } },
       ...land(wanted),
       ...(catalog.wmts ? [{ id: "wmts", type: "raster", source: "wmts" } satisfies LayerSpecification] : []),
       ...(catalog.base ? base(colour) : []),
@@ -165,6 +169,22 @@ function units(colour: Wanted["colour"]): LayerSpecification[] {
   ];
 }
 
+/** The ground's quiet colour by what it is used for (kinds of places/basemap/features.py); else the land's own. */
+export const GROUNDS: Record<string, string[]> = {
+  "--map-green": ["wood", "grass", "park", "pitch", "cemetery"],
+  "--map-farm": ["farm"],
+  "--map-homes": ["residential"],
+  "--map-trade": ["commercial", "school", "hospital"],
+  "--map-industry": ["industrial", "airport"],
+  "--map-sand": ["sand"],
+  "--map-wetland": ["wetland"],
+};
+
+function landuse(colour: Wanted["colour"]): ExpressionSpecification {
+  const pairs = Object.entries(GROUNDS).flatMap(([token, kinds]) => [kinds, colour(token)]);
+  return ["match", ["get", "kind"], ...pairs, colour("--map-land")] as unknown as ExpressionSpecification;
+}
+
 function base(colour: Wanted["colour"]): LayerSpecification[] {
   const source = "base";
   const breadth: ExpressionSpecification = [
@@ -173,7 +193,7 @@ function base(colour: Wanted["colour"]): LayerSpecification[] {
     16, ["match", ["get", "kind"], ["motorway", "trunk", "primary"], 14, ["secondary", "tertiary"], 10, ["path", "rail"], 2, 7],
   ];
   return [
-    { id: "landuse", type: "fill", source, "source-layer": "landuse", paint: { "fill-color": colour("--map-green"), "fill-opacity": 0.6 } },
+    { id: "landuse", type: "fill", source, "source-layer": "landuse", paint: { "fill-color": landuse(colour), "fill-opacity": 0.7 } },
     { id: "water", type: "fill", source, "source-layer": "water", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": colour("--map-sea") } },
     { id: "waterway", type: "line", source, "source-layer": "water", filter: ["==", ["geometry-type"], "LineString"], paint: { "line-color": colour("--map-water-line"), "line-width": 1.4 } },
     { id: "building", type: "fill", source, "source-layer": "building", minzoom: 14, paint: { "fill-color": colour("--map-building") } },

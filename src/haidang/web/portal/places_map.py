@@ -15,6 +15,7 @@ from haidang.infra.province import ProvinceSettings
 from haidang.kernel.actors import Actor, Audience, anonymous
 from haidang.kernel.geometry import Box
 from haidang.kernel.instants import VIETNAM
+from haidang.places.basemap.maps import base_map_in_use
 from haidang.places.model import Level, Unit
 from haidang.places.service import outlines, units_on
 from haidang.web.shared.answers import Whole
@@ -59,6 +60,8 @@ class PlacesMap:
     outlines: Sequence[Outline]
     layers: Sequence[ListedLayer]
     area: MapArea
+    backgrounds: Sequence[str] = ()
+    """The lines that the base map in use and the province's own map service ask for."""
 
     @property
     def markers(self) -> list[MapMarker]:
@@ -67,8 +70,9 @@ class PlacesMap:
 
     @property
     def attributions(self) -> list[str]:
-        """Whose data the layers are, each once."""
-        return list(dict.fromkeys(layer.attribution for layer in self.layers if layer.attribution))
+        """Whose data the backgrounds and the layers are, each once."""
+        lines = (*self.backgrounds, *(layer.attribution for layer in self.layers))
+        return list(dict.fromkeys(line for line in lines if line))
 
 
 def map_route(house: House, frame: Frame) -> HTTPRouteHandler:
@@ -149,7 +153,18 @@ async def places_map(
         outlines=drawn,
         layers=[layer for layer in layers if layer.markers],
         area=MapArea(box or WHOLE_COUNTRY, on, await _held_finely(actor, connection, provinces, on)),
+        backgrounds=await _background_lines(house, actor, connection),
     )
+
+
+async def _background_lines(house: House, actor: Actor, connection: Connection) -> list[str]:
+    """What must stand under a map that shows the base map in use, or the map service of the province."""
+    base = await base_map_in_use(actor, connection)
+    settings = house.settings
+    lines = [base.licence if base is not None else ""]
+    if settings.wmts_url is not None:
+        lines.append(settings.wmts_attribution or "")
+    return lines
 
 
 async def _held_finely(
