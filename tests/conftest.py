@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, settings
 from haidang.infra.database import Connection, Pool, open_pool, prepare_connection
 from haidang.infra.embedded import TemporaryCluster
 from haidang.infra.migrations import migrate
+from haidang.kernel.actors import part
 from haidang.kernel.instants import SetClock
+from haidang.places.loading import load_facts
 from tests.absent import pytest_collection_modifyitems, pytest_terminal_summary
 
 __all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary"]  # hooks: found by their names
@@ -42,6 +44,20 @@ async def template(cluster: TemporaryCluster) -> str:
     await migrate(connection)
     await connection.close()
     return "haidang_template"
+
+
+@pytest.fixture(scope="session")
+async def country_template(cluster: TemporaryCluster, template: str) -> str:
+    """A migrated database with all facts of places, that others are copied from: nobody else connects."""
+    name = f"country_{uuid4().hex}"
+    admin = await asyncpg.connect(cluster.dsn())
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    await admin.close()
+    connection = await asyncpg.connect(cluster.dsn(name))
+    await prepare_connection(connection)
+    await load_facts(part("tests"), connection)
+    await connection.close()
+    return name
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from haidang.infra.settings import read_settings
 from haidang.infra.translations import Translations
 from haidang.kernel.actors import part
 from haidang.kernel.instants import SetClock
-from haidang.places.loading import load_facts
 from haidang.web.asgi import build_application
 from haidang.web.shared.house import House
 from tests.web.client import Client
@@ -22,15 +21,13 @@ from tests.web.houses import house_on
 
 
 @pytest.fixture(scope="session")
-async def country_web_pool(cluster: TemporaryCluster, template: str) -> AsyncIterator[Pool]:
+async def country_web_pool(cluster: TemporaryCluster, country_template: str) -> AsyncIterator[Pool]:
     """A pool on a database with every unit, that tests only read."""
-    name = f"t_{uuid4().hex}"
+    name = f"country_{uuid4().hex}"
     admin = await asyncpg.connect(cluster.dsn())
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {country_template}")
     await admin.close()
     opened = await open_pool(cluster.dsn(name))
-    async with opened.acquire() as connection:
-        await load_facts(part("tests"), connection)
     yield opened
     await opened.close()
 

@@ -11,19 +11,17 @@ from haidang.infra.embedded import TemporaryCluster
 from haidang.infra.province import change_province_setting
 from haidang.kernel.actors import part
 from haidang.kernel.instants import Instant
-from haidang.places.loading import load_facts
 from tests.web.stations import FIVE, write_stations
 
 
 @asynccontextmanager
-async def lam_dong(cluster: TemporaryCluster, template: str, now: Instant) -> AsyncIterator[Pool]:
+async def lam_dong(cluster: TemporaryCluster, country_template: str, now: Instant) -> AsyncIterator[Pool]:
     """A pool on a database of its own: the province is called Lâm Đồng and has five stations."""
     name = f"country_{uuid4().hex}"
     admin = await asyncpg.connect(cluster.dsn())
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {country_template}")
     pool = await open_pool(cluster.dsn(name))
     async with pool.acquire() as connection:
-        await load_facts(part("test"), connection)
         await change_province_setting(part("test"), connection, "name", "Lâm Đồng", now=now)
     await write_stations(pool, FIVE, now)
     try:

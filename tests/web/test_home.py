@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from haidang.infra.database import Pool, open_pool, transaction
+from haidang.infra.database import Pool, open_pool
 from haidang.infra.embedded import TemporaryCluster
 from haidang.infra.province import change_province_setting, province_settings
 from haidang.infra.settings import read_settings
@@ -17,7 +17,6 @@ from haidang.infra.translations import Translations
 from haidang.kernel.actors import anonymous, part
 from haidang.kernel.geometry import Box
 from haidang.kernel.instants import SetClock
-from haidang.places.loading import load_facts
 from haidang.web.asgi import build_application
 from haidang.web.shared.frame import PORTAL_SUMMARY_MESSAGES, PORTAL_TITLES
 from haidang.web.shared.house import House
@@ -28,15 +27,13 @@ from tests.web.stations import FIVE, write_stations
 
 
 @pytest.fixture(scope="module")
-async def country_pool(cluster: TemporaryCluster, template: str) -> AsyncIterator[Pool]:
+async def country_pool(cluster: TemporaryCluster, country_template: str) -> AsyncIterator[Pool]:
     """A pool on a database of this file's own that knows every unit."""
     name = f"t_{uuid4().hex}"
     admin = await asyncpg.connect(cluster.dsn())
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {country_template}")
     await admin.close()
     opened = await open_pool(cluster.dsn(name))
-    async with transaction(opened) as connection:
-        await load_facts(part("test"), connection)
     yield opened
     await opened.close()
 

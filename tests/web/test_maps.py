@@ -186,9 +186,9 @@ def visitor() -> Actor:
 
 
 @pytest.fixture(scope="module")
-async def facts(cluster: TemporaryCluster, template: str) -> AsyncIterator[Pool]:
+async def facts(cluster: TemporaryCluster, country_template: str) -> AsyncIterator[Pool]:
     """Lâm Đồng with its wards and five stations."""
-    async with lam_dong(cluster, template, NOW) as pool:
+    async with lam_dong(cluster, country_template, NOW) as pool:
         yield pool
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import mapbox_vector_tile
@@ -19,7 +20,6 @@ from haidang.kernel.actors import Audience, part
 from haidang.kernel.instants import SetClock
 from haidang.places.basemap.building import build_map, licence_of, read_map_file
 from haidang.places.basemap.maps import keep_base_map
-from haidang.places.loading import load_facts
 from haidang.places.service import units_at
 from haidang.web.asgi import build_application
 from haidang.web.shared.house import House
@@ -39,16 +39,13 @@ def layers(reply: Reply) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="module")
-async def country_dsn(cluster: TemporaryCluster, template: str) -> AsyncIterator[str]:
+async def country_dsn(cluster: TemporaryCluster, country_template: str) -> AsyncIterator[str]:
     """A database with the facts of places."""
     admin = await asyncpg.connect(cluster.dsn())
-    await admin.execute(f"CREATE DATABASE haidang_tiles TEMPLATE {template}")
-    pool = await open_pool(cluster.dsn("haidang_tiles"))
-    async with pool.acquire() as connection:
-        await load_facts(part("test"), connection)
-    await pool.close()
-    yield cluster.dsn("haidang_tiles")
-    await admin.execute("DROP DATABASE haidang_tiles WITH (FORCE)")
+    name = f"country_{uuid4().hex}"
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {country_template}")
+    yield cluster.dsn(name)
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
 
 

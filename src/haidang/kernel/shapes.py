@@ -46,16 +46,8 @@ def _without_altitude(coordinates: Any) -> Any:
 
 def geojson_of(shape: BaseGeometry, *, digits: int = 6) -> dict[str, Any]:
     """The GeoJSON geometry of a shape; six decimals of a degree are a decimetre."""
-    return {
-        "type": shape.geom_type,
-        "coordinates": _rounded(shapely.geometry.mapping(shape)["coordinates"], digits),
-    }
-
-
-def _rounded(coordinates: Any, digits: int) -> Any:
-    if isinstance(coordinates, float):
-        return round(coordinates, digits)
-    return [_rounded(part, digits) for part in coordinates]
+    rounded = shapely.transform(shape, lambda points: np.round(points, digits))
+    return {"type": shape.geom_type, "coordinates": shapely.geometry.mapping(rounded)["coordinates"]}
 
 
 def box_of_shape(shape: BaseGeometry) -> Box:

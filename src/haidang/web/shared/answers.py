@@ -95,6 +95,11 @@ class Whole:
         self._bodies = {"": body}
         self._etag = etag_of(body)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the body, not packed."""
+        return len(self._bodies[""])
+
     def answer(self, request_headers: Iterable[Header]) -> Answer:
         """304 for who has it already, else the body, compressed where that pays."""
         asked = list(request_headers)

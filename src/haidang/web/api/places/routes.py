@@ -4,7 +4,7 @@ Documented with examples that a test runs: docs/reference/places-api.md.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,6 +13,7 @@ import orjson
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
+from shapely.geometry.base import BaseGeometry
 
 from haidang.infra.database import Connection, reading
 from haidang.infra.translations import choose_locale
@@ -34,11 +35,16 @@ from haidang.web.api.places.documents import (
 from haidang.web.api.places.errors import LevelUnknown, PointNeeded, WardsNeedParent
 from haidang.web.shared.answers import JSON, Header, Whole, header_of
 from haidang.web.shared.audiences import actor_of
+from haidang.web.shared.editions import KeptByEdition
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.routes import sent
 from haidang.web.shared.units import day_of, plain_text, position_of, query_of, unit_id_of
 
 MOST_FOUND = 20
+_WORTH_A_THREAD = 100_000
+"""Bytes of an answer whose packing would keep others waiting: half a millisecond of it or more."""
+_MOST_OUTLINES = 16
+"""Answers with outlines that are kept: a province's is a megabyte, with its packed forms a megabyte and a half."""  # noqa: E501
 _GEOJSON = b"application/geo+json"
 _FACTS = b"public, max-age=300"
 _TYPED = b"private, no-cache"
@@ -74,6 +80,7 @@ class _PlacesFace:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._outlines: KeptByEdition[Whole] = KeptByEdition(_MOST_OUTLINES)
 
     def route(
         self, path: str, name: str, answer: Callable[[_Asked, Connection], Awaitable[Whole]]
@@ -93,7 +100,9 @@ class _PlacesFace:
             )
             async with reading(self._house.pool) as connection:
                 whole = await answer(asked, connection)
-            return sent(whole.answer(scope["headers"]))
+            if whole.size < _WORTH_A_THREAD:
+                return sent(whole.answer(scope["headers"]))
+            return sent(await asyncio.to_thread(whole.answer, scope["headers"]))
 
         return get(path, opt={"audience": Audience.PUBLIC}, name=name)(show)
 
@@ -159,10 +168,15 @@ class _PlacesFace:
 
     async def outlines(self, asked: _Asked, connection: Connection) -> Whole:
         """The outlines of the units of a day, as GeoJSON."""
-        found = await self._listed(asked, connection)
-        shapes = await service.outlines(asked.actor, connection, [one.unit_id for one in found])
-        document = await asyncio.to_thread(outlines_document, found, shapes, asked.on, ATTRIBUTION)
-        return _json(document, _FACTS, content_type=_GEOJSON)
+        edition = await service.edition(asked.actor, connection)
+
+        async def make() -> Whole:
+            found = await self._listed(asked, connection)
+            shapes = await service.outlines(asked.actor, connection, [one.unit_id for one in found])
+            return await asyncio.to_thread(_outlines, found, shapes, asked.on)
+
+        key = (asked.on, asked.query.get("level", "").strip(), asked.query.get("parent", ""))
+        return await self._outlines.get(edition, key, make)
 
     async def _listed(self, asked: _Asked, connection: Connection) -> list[Unit]:
         """Those asked for: of a level, right below a unit; raises WardsNeedParent, UnitUnknown."""
@@ -174,6 +188,10 @@ class _PlacesFace:
             return await service.units_on(asked.actor, connection, asked.on, level=level)
         above = await service.unit(asked.actor, connection, unit_id_of(parent))
         return await service.units_on(asked.actor, connection, asked.on, level=level, parent_id=above.unit_id)
+
+
+def _outlines(units: Sequence[Unit], shapes: Mapping[str, BaseGeometry], on: date) -> Whole:
+    return _json(outlines_document(units, shapes, on, ATTRIBUTION), _FACTS, content_type=_GEOJSON)
 
 
 def _level(query: Mapping[str, str]) -> Level | None:

@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
+from markupsafe import Markup
 from shapely.geometry.base import BaseGeometry
 
 from haidang.infra.database import Connection, reading
@@ -23,14 +25,15 @@ from haidang.kernel.geometry import Box, Position
 from haidang.kernel.instants import VIETNAM
 from haidang.kernel.text import fold
 from haidang.places import finding, service, trees
-from haidang.places.model import TWO_LEVELS_SINCE, Level, Unit, UnitAt
+from haidang.places.model import TWO_LEVELS_SINCE, Level, Succession, Unit, UnitAt
 from haidang.web.portal.units import views
 from haidang.web.portal.units.views import EVE_OF_TWO_LEVELS, OLDEST_LIST, Answer, Group, Row
 from haidang.web.shared.answers import Whole
 from haidang.web.shared.audiences import actor_of
+from haidang.web.shared.editions import KeptByEdition
 from haidang.web.shared.frame import Frame, locale_of
 from haidang.web.shared.house import House, Scope
-from haidang.web.shared.maps import Outline
+from haidang.web.shared.maps import Outline, map_picture
 from haidang.web.shared.routes import paths_in_every_locale, sent
 from haidang.web.shared.sharing import SharedPages
 from haidang.web.shared.units import (
@@ -51,6 +54,9 @@ _NEIGHBOURHOOD = 0.6
 """How far around a unit its picture reaches, in parts of its own size."""
 
 _MARGIN = 0.25
+
+_MOST_LISTS, _MOST_TREES, _MOST_UNITS, _MOST_PICTURES = 64, 16, 256, 64
+"""What is kept of an edition: some ten megabytes when everything is full, most of it pictures and trees."""
 
 _POSITION_ALLOWED = (
     b"permissions-policy",
@@ -98,6 +104,11 @@ class _UnitPages:
         self._house = house
         self._frame = frame
         self._shared = SharedPages(house.clock)
+        self._lists: KeptByEdition[list[Unit]] = KeptByEdition(_MOST_LISTS)
+        self._counted: KeptByEdition[dict[str, dict[str, int]]] = KeptByEdition(_MOST_LISTS)
+        self._trees: KeptByEdition[_Tree] = KeptByEdition(_MOST_TREES)
+        self._ones: KeptByEdition[_One] = KeptByEdition(_MOST_UNITS)
+        self._pictures: KeptByEdition[Markup] = KeptByEdition(_MOST_PICTURES)
 
     def route(self, path: str, name: str, show: Callable[[_Visit], Awaitable[Whole]]) -> HTTPRouteHandler:
         """A public page; one for all who typed nothing."""
@@ -197,7 +208,7 @@ class _UnitPages:
             place: one.why.sentence(say(visit.locale, one.why.message_id))
             for place, one in enumerate(resolved.candidates)
         }
-        home = await self._home(visit, connection)
+        home = await self._home(visit, connection, await service.edition(visit.actor, connection))
         return views.answer_of(resolved, above, why, home.unit_id if home else None)
 
     async def _above(self, actor: Actor, connection: Connection, found: UnitAt | None) -> tuple[Unit, ...]:
@@ -219,19 +230,21 @@ class _UnitPages:
         chosen = visit.query.get("tinh")
         async with reading(self._house.pool) as connection:
             actor = visit.actor
-            nation = await service.units_on(actor, connection, on, level=Level.PROVINCE)
+            edition = await service.edition(actor, connection)
+            nation = await self._provinces(actor, connection, edition, on)
             if chosen is None:
-                province = await self._home(visit, connection)
+                province = await self._home(visit, connection, edition)
             elif chosen:
                 province = await service.unit(actor, connection, unit_id_of(chosen))
             else:
                 province = None
-            shown = _Shown([], [], 0, {})
+            shown = _Shown([], [], 0, None)
             sides: list[Unit] = []
             if province is not None:
-                sides = await self._standing(actor, connection, province, on)
-                shown = await self._shown(visit, connection, sides, on, words)
-            counts = await self._counts(actor, connection, province, visit.today)
+                tree = await self._tree_of(visit, connection, edition, province, on)
+                sides = tree.sides
+                shown = await self._shown(visit, connection, edition, tree, words)
+            counts = await self._counts(actor, connection, edition, province, visit.today)
         say = self._house.translations
         heading = say.gettext(visit.locale, "Administrative units")
         return await self._frame.page(
@@ -256,54 +269,88 @@ class _UnitPages:
             groups=shown.groups,
             size=shown.size,
             of_all=shown.of_all,
-            outlines=shown.outlines,
+            picture=shown.picture,
             counts=counts,
             unit_path=unit_path,
             slug_of=slug_of,
         )
 
-    async def _shown(
-        self, visit: _Visit, connection: Connection, sides: Sequence[Unit], on: date, words: str
-    ) -> "_Shown":
-        """The rows of some provinces on a day, under their headings, and what the map shows of them."""
-        actor = visit.actor
-        below = await trees.units_below(actor, connection, [one.unit_id for one in sides], on)
-        wards = [one for one in below if one.level is Level.WARD]
-        ids = [one.unit_id for one in wards]
-        former_view = on < TWO_LEVELS_SINCE
-        if former_view:
-            links = await service.became_all(actor, connection, ids, visit.today)
-        else:
-            links = await trees.made_of_all(actor, connection, ids)
-        ends = [one.unit for steps in links.values() for one in steps]
-        above = await trees.above_all(actor, connection, ends)
-        rows = views.rows_of(wards, links, above)
-        kept = views.matching(rows, words)
-        if former_view:
+    async def _provinces(
+        self, actor: Actor, connection: Connection, edition: UUID | None, on: date
+    ) -> list[Unit]:
+        async def read() -> list[Unit]:
+            return await service.units_on(actor, connection, on, level=Level.PROVINCE)
+
+        return await self._lists.get(edition, on, read)
+
+    async def _tree_of(
+        self, visit: _Visit, connection: Connection, edition: UUID | None, province: Unit, on: date
+    ) -> "_Tree":
+        actor, today = visit.actor, visit.today
+
+        async def read() -> _Tree:
+            sides = await self._standing(actor, connection, province, on)
+            below = await trees.units_below(actor, connection, [one.unit_id for one in sides], on)
+            wards = [one for one in below if one.level is Level.WARD]
+            ids = [one.unit_id for one in wards]
+            former_view = on < TWO_LEVELS_SINCE
+            if former_view:
+                links = await service.became_all(actor, connection, ids, today)
+            else:
+                links = await trees.made_of_all(actor, connection, ids)
+            ends = [one.unit for steps in links.values() for one in steps]
+            above = await trees.above_all(actor, connection, ends)
             districts = [one for one in below if one.level is Level.DISTRICT]
-            groups = views.groups_of_former(kept, sides, districts)
+            rows = await asyncio.to_thread(views.rows_of, wards, links, above)
+            return _Tree(province, former_view, sides, districts, wards, rows, above)
+
+        return await self._trees.get(edition, (province.unit_id, on, today), read)
+
+    async def _shown(
+        self, visit: _Visit, connection: Connection, edition: UUID | None, tree: "_Tree", words: str
+    ) -> "_Shown":
+        """The rows of a tree that fit some words, under their headings, and what the map shows of them."""
+        kept = views.matching(tree.rows, words)
+        if tree.former_view:
+            groups = views.groups_of_former(kept, tree.sides, tree.districts)
         else:
             otherwise = self._house.translations.gettext(visit.locale, "Other land")
-            groups = views.groups_by_former_province(kept, above, otherwise)
-        outlines = await self._drawn(actor, connection, sides if former_view else wards, kept, words)
-        return _Shown(groups, kept, len(rows), outlines)
+            groups = views.groups_by_former_province(kept, tree.above, otherwise)
+        units = tree.sides if tree.former_view else tree.wards
+        found = frozenset(row.unit.unit_id for row in kept) if words else frozenset()
+        title = tree.province.full_name
+        description = self._house.translations.gettext(
+            visit.locale, "The same units stand in the list on this page."
+        )
 
-    async def _drawn(
-        self, actor: Actor, connection: Connection, units: Sequence[Unit], kept: Sequence[Row], words: str
-    ) -> dict[str, Outline]:
-        shapes = await service.outlines(actor, connection, [one.unit_id for one in units])
-        found = {row.unit.unit_id for row in kept} if words else set()
-        return {
-            one.unit_id: Outline(
-                shapes[one.unit_id],
-                one.name,
-                unit_path(one.unit_id),
-                "chosen" if one.unit_id in found else "plain",
-                one.full_name,
+        async def draw() -> Markup:
+            shapes = await service.outlines(visit.actor, connection, [one.unit_id for one in units])
+            outlines = [
+                Outline(
+                    shapes[one.unit_id],
+                    one.name,
+                    unit_path(one.unit_id),
+                    "chosen" if one.unit_id in found else "plain",
+                    one.full_name,
+                )
+                for one in units
+                if one.unit_id in shapes
+            ]
+            return await asyncio.to_thread(
+                _picture,
+                outlines,
+                name="units",
+                title=title,
+                description=description,
+                locale=visit.locale,
             )
-            for one in units
-            if one.unit_id in shapes
-        }
+
+        if words:  # nobody else may type the same
+            picture = await draw()
+        else:
+            key = ("units", visit.locale, title, tuple(one.unit_id for one in units))
+            picture = await self._pictures.get(edition, key, draw)
+        return _Shown(groups, kept, len(tree.rows), picture)
 
     async def _standing(self, actor: Actor, connection: Connection, province: Unit, on: date) -> list[Unit]:
         """The provinces of a day that a province was made of, became, or is."""
@@ -317,24 +364,29 @@ class _UnitPages:
         return [one.unit for one in steps if one.unit.level is Level.PROVINCE]
 
     async def _counts(
-        self, actor: Actor, connection: Connection, province: Unit | None, today: date
+        self,
+        actor: Actor,
+        connection: Connection,
+        edition: UUID | None,
+        province: Unit | None,
+        today: date,
     ) -> dict[str, dict[str, int]]:
         """How many units of each level there were before, and are since, 1 July 2025."""
-        counts: dict[str, dict[str, int]] = {}
-        for side, on in (("before", EVE_OF_TWO_LEVELS), ("since", max(today, TWO_LEVELS_SINCE))):
-            if province is None:
-                listed = [
-                    one
-                    for level in (Level.PROVINCE, Level.DISTRICT)
-                    for one in await service.units_on(actor, connection, on, level=level)
-                ]
-                listed_provinces = [one for one in listed if one.level is Level.PROVINCE]
-            else:
-                listed_provinces = await self._standing(actor, connection, province, on)
-                ids = [one.unit_id for one in listed_provinces]
-                listed = [*listed_provinces, *await trees.units_below(actor, connection, ids, on)]
-            counts[side] = {level.value: sum(one.level is level for one in listed) for level in Level}
-        return counts
+
+        async def count() -> dict[str, dict[str, int]]:
+            counts: dict[str, dict[str, int]] = {}
+            for side, on in (("before", EVE_OF_TWO_LEVELS), ("since", max(today, TWO_LEVELS_SINCE))):
+                if province is None:
+                    listed = await self._provinces(actor, connection, edition, on)
+                    listed = [*listed, *await service.units_on(actor, connection, on, level=Level.DISTRICT)]
+                else:
+                    provinces = await self._standing(actor, connection, province, on)
+                    ids = [one.unit_id for one in provinces]
+                    listed = [*provinces, *await trees.units_below(actor, connection, ids, on)]
+                counts[side] = {level.value: sum(one.level is level for one in listed) for level in Level}
+            return counts
+
+        return await self._counted.get(edition, (province.unit_id if province else "", today), count)
 
     # -- one unit ------------------------------------------------------------------------------
 
@@ -342,50 +394,91 @@ class _UnitPages:
         """One unit: names, figures with their day, what it was made of or became, where it lies."""
         unit_id = unit_id_of(str(visit.parameters["slug"]))
         async with reading(self._house.pool) as connection:
-            actor = visit.actor
-            path = await service.path_of(actor, connection, unit_id)
-            unit = path[-1]
-            made_of = await service.came_from(actor, connection, unit_id)
-            became = await service.became(actor, connection, unit_id)
-            last_day = min(visit.today, _eve(unit.valid_to)) if unit.valid_to else visit.today
-            below = await trees.units_below(actor, connection, [unit_id], last_day)
-            wards = [one for one in below if one.level is Level.WARD]
-            ids = [one.unit_id for one in wards]
-            if unit.stood_on(visit.today):
-                links = await trees.made_of_all(actor, connection, ids)
-            else:
-                links = await service.became_all(actor, connection, ids, visit.today)
-            ends = [one.unit for steps in links.values() for one in steps]
-            ends += [one.unit for one in (*made_of, *became)]
-            above = await trees.above_all(actor, connection, [*ends, *wards])
-            outlines = await self._around(actor, connection, unit, visit.today, [one.unit for one in became])
-            sources = [one for one in await service.releases(actor, connection) if one.name == "units"]
-        rows = views.rows_of(wards, links, above)
-        districts = [one for one in below if one.level is Level.DISTRICT]
+            edition = await service.edition(visit.actor, connection)
+
+            async def read() -> _One:
+                return await self._one(visit.actor, connection, unit_id, visit.today)
+
+            one = await self._ones.get(edition, (unit_id, visit.today), read)
+            sources = [one for one in await service.releases(visit.actor, connection) if one.name == "units"]
+            picture = await self._picture_of(visit, connection, edition, one)
+        unit = one.path[-1]
         say = self._house.translations.gettext
         groups = (
-            views.groups_of_former(rows, [unit], districts)
-            if districts
-            else [Group(say(visit.locale, "Wards and communes"), "xa", rows=rows)]
+            views.groups_of_former(one.rows, [unit], one.districts)
+            if one.districts
+            else [Group(say(visit.locale, "Wards and communes"), "xa", rows=list(one.rows))]
         )
         return await self._frame.page(
             visit.scope,
             "portal/units_one.html",
-            title=", ".join(one.full_name for one in reversed(path)),
+            title=", ".join(each.full_name for each in reversed(one.path)),
             unit=unit,
-            above=[(one.full_name, unit_path(one.unit_id)) for one in path[:-1]],
+            above=[(each.full_name, unit_path(each.unit_id)) for each in one.path[:-1]],
             level_word=views.LEVEL_LABELS[unit.level],
             stands=unit.stood_on(visit.today),
-            made_of=views.steps_of(made_of, above),
-            became=views.steps_of(became, above),
+            made_of=views.steps_of(one.made_of, one.above),
+            became=views.steps_of(one.became, one.above),
             groups=[group for group in groups if group.size],
-            size=len(rows),
-            outlines=outlines,
-            box=_box_of(unit, [one.unit for one in became]),
-            own=unit_id in {one.key for one in outlines},
-            successor=became[0].unit if len(became) == 1 else None,
+            size=len(one.rows),
+            picture=picture,
+            own=one.own,
+            successor=one.became[0].unit if len(one.became) == 1 else None,
             source=sources[0] if sources else None,
         )
+
+    async def _one(self, actor: Actor, connection: Connection, unit_id: str, today: date) -> "_One":
+        path = await service.path_of(actor, connection, unit_id)
+        unit = path[-1]
+        made_of = await service.came_from(actor, connection, unit_id)
+        became = await service.became(actor, connection, unit_id)
+        last_day = min(today, _eve(unit.valid_to)) if unit.valid_to else today
+        below = await trees.units_below(actor, connection, [unit_id], last_day)
+        wards = [one for one in below if one.level is Level.WARD]
+        ids = [one.unit_id for one in wards]
+        if unit.stood_on(today):
+            links = await trees.made_of_all(actor, connection, ids)
+        else:
+            links = await service.became_all(actor, connection, ids, today)
+        ends = [one.unit for steps in links.values() for one in steps]
+        ends += [one.unit for one in (*made_of, *became)]
+        above = await trees.above_all(actor, connection, [*ends, *wards])
+        rows = views.rows_of(wards, links, above)
+        districts = [one for one in below if one.level is Level.DISTRICT]
+        return _One(path, made_of, became, rows, districts, above)
+
+    async def _picture_of(
+        self, visit: _Visit, connection: Connection, edition: UUID | None, one: "_One"
+    ) -> Markup | None:
+        """The picture of a unit and its surroundings; None where we hold no outline."""
+        unit, became = one.path[-1], [step.unit for step in one.became]
+        if unit.accuracy_m is None and not any(each.accuracy_m for each in became):
+            return None
+        say = self._house.translations.gettext
+        if not one.own:
+            description = say(
+                visit.locale, "We hold no outline of this unit; the filled one is what it became."
+            )
+        elif unit.level is Level.PROVINCE and unit.stood_on(visit.today):
+            description = say(visit.locale, "The same units stand in the list on this page.")
+        else:
+            description = say(visit.locale, "The unit is filled; around it lie its neighbours.")
+
+        async def draw() -> Markup:
+            outlines = await self._around(visit.actor, connection, unit, visit.today, became)
+            box = _box_of(unit, became)
+            return await asyncio.to_thread(
+                _picture,
+                outlines,
+                box,
+                name="unit",
+                title=unit.full_name,
+                description=description,
+                locale=visit.locale,
+            )
+
+        key = ("unit", visit.locale, unit.unit_id, visit.today)
+        return await self._pictures.get(edition, key, draw)
 
     async def _around(
         self, actor: Actor, connection: Connection, unit: Unit, today: date, became: Sequence[Unit]
@@ -417,14 +510,44 @@ class _UnitPages:
             ordered = near
         return await asyncio.to_thread(_outlines, ordered, shapes, chosen_ids)
 
-    async def _home(self, visit: _Visit, connection: Connection) -> Unit | None:
+    async def _home(self, visit: _Visit, connection: Connection, edition: UUID | None) -> Unit | None:
         """The province whose site this is, by its name in the settings; None while it has none."""
         settings = await self._frame.province(visit.actor.tenant)
         if settings.name == ProvinceSettings().name:
             return None
         name = fold(settings.name)
-        provinces = await service.units_on(visit.actor, connection, visit.today, level=Level.PROVINCE)
+        provinces = await self._provinces(visit.actor, connection, edition, visit.today)
         return next((one for one in provinces if name in (fold(one.name), fold(one.full_name))), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """The units of a province on a day and what they were made of or became; nothing in it is changed."""
+
+    province: Unit
+    former_view: bool
+    sides: list[Unit]
+    districts: Sequence[Unit]
+    wards: Sequence[Unit]
+    rows: Sequence[Row]
+    above: Mapping[str, tuple[Unit, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _One:
+    """A unit with all that its page says of others; nothing in it is changed."""
+
+    path: Sequence[Unit]
+    made_of: Sequence[Succession]
+    became: Sequence[Succession]
+    rows: Sequence[Row]
+    districts: Sequence[Unit]
+    above: Mapping[str, tuple[Unit, ...]]
+
+    @property
+    def own(self) -> bool:
+        """Whether we hold its own outline."""
+        return self.path[-1].accuracy_m is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,13 +555,28 @@ class _Shown:
     """The rows of a tree, under their headings; how many there are without the search; the map."""
 
     groups: list[Group]
-    kept: list[Row]
+    kept: Sequence[Row]
     of_all: int
-    outlines: dict[str, Outline]
+    picture: Markup | None
 
     @property
     def size(self) -> int:
         return len(self.kept)
+
+
+def _picture(
+    outlines: Sequence[Outline],
+    box: Box | None = None,
+    *,
+    name: str,
+    title: str,
+    description: str,
+    locale: str,
+) -> Markup:
+    """The map of some outlines, drawn away from the event loop; empty without any."""
+    if not outlines:
+        return Markup()
+    return map_picture(outlines, box=box, name=name, title=title, description=description, locale=locale)
 
 
 def _outlines(units: Sequence[Unit], shapes: Mapping[str, BaseGeometry], chosen: set[str]) -> list[Outline]:
