@@ -17,9 +17,10 @@ from haidang.kernel.geometry import Box
 from haidang.kernel.instants import VIETNAM
 from haidang.places.basemap.maps import base_map_in_use
 from haidang.places.model import Level, Unit
-from haidang.places.service import outlines, units_on
+from haidang.places.service import edition, outlines, units_on
 from haidang.web.shared.answers import Whole
 from haidang.web.shared.audiences import actor_of
+from haidang.web.shared.editions import KeptByEdition
 from haidang.web.shared.frame import Frame, locale_of
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.layers import markers_of, province_of
@@ -73,6 +74,21 @@ class PlacesMap:
         """Whose data the backgrounds and the layers are, each once."""
         lines = (*self.backgrounds, *(layer.attribution for layer in self.layers))
         return list(dict.fromkeys(line for line in lines if line))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What of the map depends on the units of a day alone."""
+
+    province: Unit | None
+    units: Sequence[Unit]
+    outlines: Sequence[Outline]
+    box: Box | None
+    held_finely: tuple[str, ...]
+
+
+_grounds: KeptByEdition[_Ground] = KeptByEdition(4)
+"""Of the province and the day: the wards of the whole country are read for each, to know what is held finely."""  # noqa: E501
 
 
 def map_route(house: House, frame: Frame) -> HTTPRouteHandler:
@@ -129,18 +145,12 @@ async def places_map(
     """The wards of the portal's province with the marks that lie there; all provinces while it has none."""
     now = house.clock.now()
     on = now.astimezone(VIETNAM).date()
-    provinces = await units_on(actor, connection, on, level=Level.PROVINCE)
-    province = province_of(provinces, settings.name)
-    shown = provinces
-    if province is not None:
-        shown = await units_on(actor, connection, on, level=Level.WARD, parent_id=province.unit_id)
-    shapes = await outlines(actor, connection, [one.unit_id for one in shown])
-    drawn = [
-        Outline(shapes[one.unit_id], one.name, unit_path(one.unit_id), words=one.full_name, key=one.unit_id)
-        for one in shown
-        if one.unit_id in shapes
-    ]
-    box = box_around(drawn) if province is not None else None
+
+    async def read() -> _Ground:
+        return await _ground(actor, connection, settings.name, on)
+
+    ground = await _grounds.get(await edition(actor, connection), (settings.name, on), read)
+    box = ground.box
     layers = [
         ListedLayer(layer.label, _within(markers, box), layer.attribution)
         for pack in house.packs
@@ -148,11 +158,11 @@ async def places_map(
         if (markers := await markers_of(actor, connection, pack, layer, now=now, locale=locale))
     ]
     return PlacesMap(
-        province=province,
-        units=[ListedUnit(one, unit_path(one.unit_id)) for one in shown],
-        outlines=drawn,
+        province=ground.province,
+        units=[ListedUnit(one, unit_path(one.unit_id)) for one in ground.units],
+        outlines=ground.outlines,
         layers=[layer for layer in layers if layer.markers],
-        area=MapArea(box or WHOLE_COUNTRY, on, await _held_finely(actor, connection, provinces, on)),
+        area=MapArea(box or WHOLE_COUNTRY, on, ground.held_finely),
         backgrounds=await _background_lines(house, actor, connection),
     )
 
@@ -165,6 +175,27 @@ async def _background_lines(house: House, actor: Actor, connection: Connection) 
     if settings.wmts_url is not None:
         lines.append(settings.wmts_attribution or "")
     return lines
+
+
+async def _ground(actor: Actor, connection: Connection, province_name: str, on: date) -> _Ground:
+    provinces = await units_on(actor, connection, on, level=Level.PROVINCE)
+    province = province_of(provinces, province_name)
+    shown = provinces
+    if province is not None:
+        shown = await units_on(actor, connection, on, level=Level.WARD, parent_id=province.unit_id)
+    shapes = await outlines(actor, connection, [one.unit_id for one in shown])
+    drawn = [
+        Outline(shapes[one.unit_id], one.name, unit_path(one.unit_id), words=one.full_name, key=one.unit_id)
+        for one in shown
+        if one.unit_id in shapes
+    ]
+    return _Ground(
+        province=province,
+        units=shown,
+        outlines=drawn,
+        box=box_around(drawn) if province is not None else None,
+        held_finely=await _held_finely(actor, connection, provinces, on),
+    )
 
 
 async def _held_finely(
