@@ -50,7 +50,7 @@ async def test_the_worst_air_stands_on_top_with_its_advice_and_charts(city: Clie
     assert LEVELS[-1].effects.vi in lead
     assert lead.count('<svg class="bars"') == 2
     order = re.findall(r"<h3><a[^>]*>([^<]+)</a>", text)
-    assert order == ["Quy Nhơn", FIVE[4].name, "Phú Thủy", "Mũi Né", "Trạm im lặng"]
+    assert order == ["Quy Nhơn", "Hà Nội", "Phú Thủy", "Mũi Né", "Trạm im lặng"]
 
 
 async def test_a_replayed_station_never_speaks_for_the_province(house: House) -> None:
@@ -63,14 +63,14 @@ async def test_a_replayed_station_never_speaks_for_the_province(house: House) ->
 async def test_simulated_and_replayed_data_say_so(city: Client) -> None:
     text = (await city.page("/khong-khi")).text
     assert "Số liệu mô phỏng" in card_of(text, "Phú Thủy")
-    replayed = card_of(text, FIVE[4].name)
+    replayed = card_of(text, "Hà Nội")
     assert "Phát lại số đo lúc 12:00, 21/11/2018" in replayed
     assert "Số liệu mô phỏng" not in replayed
     station = (await city.page("/khong-khi/tram/ha-noi-phat-lai")).text
     assert "Đo trong quá khứ, phát lại theo giờ hôm nay: U.S. Embassy Hà Nội" in station
 
 
-async def test_on_the_home_page_each_simulated_or_replayed_station_says_so_once(house: House) -> None:
+async def test_on_the_home_page_simulated_is_said_once_for_all_and_replayed_by_the_last(house: House) -> None:
     given = [
         replace(FIVE[0], slug="a", name="Trạm A", index=90),
         replace(FIVE[0], slug="b", name="Trạm B"),
@@ -81,11 +81,22 @@ async def test_on_the_home_page_each_simulated_or_replayed_station_says_so_once(
     text = (await Client(build_application(house)).page("/")).text
     chips = text.split('<ul class="chips"')[1].split("</ul>")[0]
     said = re.findall(r"tram/\w\">([^<]+)</a>(?: <span class=\"dim\">([^<]+)</span>)?</span>", chips)
-    assert sorted(said) == [
-        ("Trạm B", "mô phỏng"),
-        ("Trạm C – số liệu Mô phỏng", ""),
-        ("Trạm D", "phát lại"),
+    assert sorted(said[:2]) == [("Trạm B", ""), ("Trạm C", "")]
+    assert said[2:] == [("Trạm D", "phát lại")]
+    assert text.split('<ul class="chips"')[0].count("Số liệu mô phỏng") == 1
+
+
+async def test_beside_a_real_station_each_simulated_one_says_so(house: House) -> None:
+    given = [
+        replace(FIVE[0], slug="a", name="Trạm A", index=90),
+        replace(FIVE[0], slug="b", name="Trạm B – số liệu mô phỏng"),
+        replace(FIVE[0], slug="c", name="Trạm C", source="Sở Nông nghiệp và Môi trường"),
     ]
+    await write_stations(house.pool, given, house.clock.now())
+    text = (await Client(build_application(house)).page("/")).text
+    chips = text.split('<ul class="chips"')[1].split("</ul>")[0]
+    said = re.findall(r"tram/\w\">([^<]+)</a>(?: <span class=\"dim\">([^<]+)</span>)?</span>", chips)
+    assert sorted(said) == [("Trạm B", "mô phỏng"), ("Trạm C", "")]
 
 
 async def test_a_silent_station_is_hollow_and_says_how_old_it_is(clock: SetClock, city: Client) -> None:

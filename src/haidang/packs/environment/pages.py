@@ -140,6 +140,15 @@ class Station:
         return STATION_PATH.replace("{station}", quote(self.slug, safe=""))
 
     @property
+    def short_name(self) -> str:
+        """The name without the words after its dash that a mark beside it says: simulated, replayed."""
+        name, _, said = self.name.rpartition(" – ")
+        told = (self.synthetic and "mô phỏng" in said.lower()) or (
+            self.replayed and "phát lại" in said.lower()
+        )
+        return name if name and told else self.name
+
+    @property
     def anchor(self) -> str:
         """A word for ids on the page, for each station its own: a slug has no full stop."""
         return self.slug.replace("%", ".")
