@@ -12,6 +12,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from shapely.geometry.base import BaseGeometry
 
 from haidang.infra.database import Connection, Pool
 from haidang.infra.embedded import TemporaryCluster
@@ -28,16 +29,17 @@ from haidang.places.model import Level
 from haidang.places.service import outlines, units_on
 from haidang.web.asgi import build_application
 from haidang.web.portal import places_map
+from haidang.web.shared.maps import VIETNAM as WHOLE_COUNTRY
 from haidang.web.shared.maps import (
-    HEIGHT,
     WIDTH,
     MapMarker,
     Outline,
+    _drawn_land,
+    _view_of,
     box_around,
     fixed_names,
     map_picture,
 )
-from haidang.web.shared.maps import VIETNAM as WHOLE_COUNTRY
 from haidang.web.shared.security import CONTENT_SECURITY_POLICY, live_map_headers
 from haidang.web.shared.units import unit_path
 from tests.web.client import Client
@@ -58,7 +60,9 @@ texts = some.text(
 
 def drawn(text: str) -> ET.Element:
     """The picture, parsed: it has to be well-formed."""
-    return ET.fromstring(str(text).replace("<svg ", f'<svg xmlns="{SVG[1:-1]}" ', 1))  # noqa: S314 - our own
+    scene = ET.fromstring(str(text).replace("<svg ", f'<svg xmlns="{SVG[1:-1]}" ', 1))  # noqa: S314 - our own
+    (picture,) = scene
+    return picture
 
 
 def words(picture: ET.Element) -> list[str]:
@@ -87,22 +91,88 @@ def test_every_mark_is_inside_the_frame_and_says_its_words(markers: list[MapMark
     assert len(circles) + len(of_class(picture, "map-level")) == len(markers)
     for one in circles:
         assert 0 <= float(one.get("cx") or "nan") <= WIDTH
-        assert 0 <= float(one.get("cy") or "nan") <= HEIGHT
+        assert 0 <= float(one.get("cy") or "nan") <= size_of(picture)[1]
 
 
 @settings(max_examples=40)
 @given(some.lists(some.tuples(positions, texts), min_size=2, max_size=30))
 def test_labels_never_cover_one_another(marks: list[tuple[tuple[float, float], str]]) -> None:
-    picture = drawn(map_picture(markers=[MapMarker(*at, label) for at, label in marks]))
-    boxes = []
-    for one in of_class(picture, "map-label"):
-        if "mark" not in (one.get("class") or ""):
-            continue
-        wide = len("".join(one.itertext())) * 11 * 0.56
-        x, y = float(one.get("x") or "nan"), float(one.get("y") or "nan")
-        boxes.append(shapely.box(x - wide / 2, y - 8, x + wide / 2, y + 2))
-    for place, one_box in enumerate(boxes):
-        assert not any(shapely.area(shapely.intersection(one_box, other)) > 2 for other in boxes[:place])
+    for width, of_page in ((WIDTH, WIDTH), (WIDTH, 900), (2 * WIDTH, WIDTH), (2 * WIDTH, 900)):
+        picture = drawn(map_picture(markers=[MapMarker(*at, label) for at, label in marks], width=width))
+        font = 11 * width / WIDTH * (0.5 if of_page == 900 else 1)
+        shown = [
+            one
+            for one in of_class(picture, "map-label")
+            if of_page == 900 or "on-wide" not in (one.get("class") or "")
+        ]
+        labels = [label_box(one, font) for one in shown if "sea" not in (one.get("class") or "")]
+        for place, one_box in enumerate(labels):
+            assert not any(one_box.intersection(other).area > font / 4 for other in labels[:place])
+        half = 0.8 * (0.5 if of_page == 900 else 1) * (8 if len(marks) <= 14 else 5) * width / WIDTH
+        for one in of_class(picture, "map-mark"):
+            x, y = float(one.get("cx") or "nan"), float(one.get("cy") or "nan")
+            mark = shapely.box(x - half, y - half, x + half, y + half)
+            assert not any(mark.intersection(label).area > font / 4 for label in labels)
+
+
+def label_box(one: ET.Element, font: float) -> BaseGeometry:
+    """What a label covers in a size of letters, as a browser lays it out."""
+    wide = len("".join(one.itertext())) * font * 0.56
+    x = float(one.get("x") or "nan") + float((one.get("dx") or "0em").removesuffix("em")) * font
+    base = float(one.get("y") or "nan") + float((one.get("dy") or "0em").removesuffix("em")) * font
+    left = {None: x - wide / 2, "start": x, "end": x - wide}[one.get("text-anchor")]
+    return shapely.box(left, base - 0.75 * font, left + wide, base + 0.1 * font)
+
+
+def size_of(picture: ET.Element) -> tuple[float, float]:
+    _, _, width, height = map(float, (picture.get("viewBox") or "").split())
+    return width, height
+
+
+@settings(max_examples=40)
+@given(positions, positions, some.sampled_from([(360, 300), (360, 420), (720, 600), (720, 300)]))
+def test_a_picture_never_shows_what_we_do_not_hold(
+    one: tuple[float, float], other: tuple[float, float], form: tuple[int, int]
+) -> None:
+    """The land is carried from 100 to 120 east, 6 to 24 north: beyond it, sea would be a guess."""
+    (west, east), (south, north) = sorted([one[0], other[0]]), sorted([one[1], other[1]])
+    view = _view_of(Box(west, south, east, north), *form)
+    left, top = view.position(0, 0)
+    right, bottom = view.position(view.width, view.height)
+    assert 100 - 1e-6 <= left <= west <= east <= right <= 120 + 1e-6
+    assert 6 - 1e-6 <= bottom <= south <= north <= top <= 24 + 1e-6
+
+
+def test_the_names_of_the_archipelagos_stand_clear_of_marks_and_of_other_words() -> None:
+    """As on the page of the whole country: stations and hospitals stand along the coast before Hoàng Sa."""
+    marks = [MapMarker(109.2 - 0.1 * (one % 5), 13.5 + 0.25 * one, "35") for one in range(12)]
+    provinces = [Outline(shape, name) for shape, name in zip(land().provinces, land().names, strict=True)]
+    picture = drawn(map_picture(provinces, marks, WHOLE_COUNTRY))
+    sea = [one for one in of_class(picture, "map-label") if "sea" in (one.get("class") or "")]
+    assert len(sea) >= 4
+    others = [one for one in of_class(picture, "map-label") if one not in sea]
+    near = [one for one in others if "on-wide" not in (one.get("class") or "")]
+    assert near
+    for font, there in ((11.0, near), (5.5, others)):
+        for name in sea:
+            assert not any(
+                label_box(name, font).intersection(label_box(other, font)).area > 1 for other in there
+            )
+    circles = of_class(picture, "map-mark")
+    for one in circles:
+        at = shapely.Point(float(one.get("cx") or "nan"), float(one.get("cy") or "nan")).buffer(6.4)
+        assert not any(at.intersects(label_box(name, 11)) for name in sea)
+
+
+def test_the_ground_is_drawn_once_while_the_marks_on_it_change() -> None:
+    square = [Outline(shapely.box(108, 11, 108.2, 11.2), "Một")]
+    _drawn_land.cache_clear()
+    texts_drawn = {
+        str(map_picture(square, [MapMarker(108.1, 11.1, label)], Box(108, 11, 108.2, 11.2)))
+        for label in "abc"
+    }
+    assert len(texts_drawn) == 3
+    assert (_drawn_land.cache_info().misses, _drawn_land.cache_info().hits) == (1, 2)
 
 
 def test_without_anything_to_show_it_is_the_country_with_both_archipelagos() -> None:

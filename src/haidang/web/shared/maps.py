@@ -8,9 +8,9 @@ See ADR 0048.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
-from math import atan, cos, degrees, log10, pi, sinh
+from math import atan, ceil, cos, degrees, inf, log10, pi, sinh
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -25,7 +25,12 @@ from haidang.web.shared.frame import in_locale
 from haidang.web.shared.levels import level_outline
 
 WIDTH, HEIGHT = 360, 300
-"""In the SVG's own units: on a telephone of 390 pixels one unit is about one pixel."""
+"""In the SVG's own units: on a telephone of 390 pixels one unit is about one pixel.
+
+Of twice the width it is as fine again, for the control room; words and marks are as large as in this one.
+On wider pages the style sheet makes words and marks small again (`styles/map.css`): they keep the size of
+the page's own small print, and more labels find room.
+"""
 
 VIETNAM = Box(102.1, 6.6, 117.9, 23.5)
 """The whole country, with Hoàng Sa and Trường Sa."""
@@ -41,7 +46,10 @@ _EARTH_M = 40_075_016.686
 _MARGIN = 0.05  # of the picture, around what it is about
 _LEAST_SPAN = 0.02  # degrees: a single mark still has a neighbourhood around it
 _BEYOND = 6.0  # units over the edge, so that no line runs along it
-_FONT, _SMALL_FONT = 11.0, 9.0
+_FONT = 11.0
+_LESSER = 0.5  # of the font's size, on pages so wide that the picture is twice a telephone's
+_KEPT_LANDS = 16
+_LINE = 1.15
 _LETTER = 0.56  # of the font's size: the mean width of a letter
 _CLOSING = 0.06  # degrees: slivers between our outline of a border and a neighbour's are not sea
 _COVERED = 0.75  # outlines that cover so much of a coarse province stand for it
@@ -130,25 +138,110 @@ def _archipelago_name(one: Archipelago, locale: str) -> str:
     return one.name_en.partition(" (")[0] if locale == "en" else one.name
 
 
+_Rectangle: TypeAlias = tuple[float, float, float, float]
+"""Left, top, width, height."""
+
+
 @dataclass(slots=True)
 class _Room:
     """Where labels stand already."""
 
     width: float
     height: float
-    taken: list[tuple[float, float, float, float]] = field(default_factory=list)
+    taken: list[_Rectangle] = field(default_factory=list)
 
-    def take(self, x: float, y: float, wide: float, high: float) -> bool:
-        """Take the rectangle with this upper left corner if it is free and inside the picture."""
+    def free(self, rectangle: _Rectangle) -> bool:
+        """Whether the rectangle is inside the picture, and nothing stands there."""
+        x, y, wide, high = rectangle
         if x < 2 or y < 2 or x + wide > self.width - 2 or y + high > self.height - 2:
             return False
-        if any(
+        return not any(
             x < left + breadth and left < x + wide and y < top + depth and top < y + high
             for left, top, breadth, depth in self.taken
-        ):
-            return False
-        self.taken.append((x, y, wide, high))
-        return True
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """Where the words of a thing stand, by their own size: right of it (`across` 1), left (-1) or over it.
+
+    `off` ems lie between it and words beside it, `down` ems between it and the middle of the first line.
+    """
+
+    x: float
+    y: float
+    across: Literal[-1, 0, 1] = 0
+    off: float = 0.0
+    down: float = 0.0
+
+    def rectangle(self, lines: Sequence[str], font: float) -> _Rectangle:
+        """What the words cover in a size."""
+        wide = max(_wide(one, font) for one in lines)
+        left = {0: self.x - wide / 2, 1: self.x + self.off * font, -1: self.x - self.off * font - wide}
+        high = font * (0.1 + _LINE * len(lines))
+        return left[self.across], self.y + font * (self.down - 0.65), wide, high
+
+    def words(self, lines: Sequence[str], kind: str) -> str:
+        """Their markup: everything but the place itself is in ems, so that it follows the size."""
+        anchor = {0: "", 1: ' text-anchor="start"', -1: ' text-anchor="end"'}[self.across]
+        aside = f' dx="{_n(self.across * self.off)}em"' if self.across else ""
+        return "".join(
+            f'<text class="{kind}" x="{_n(self.x)}" y="{_n(self.y)}"{aside} '
+            f'dy="{self.down + 0.33 + _LINE * number:.2g}em"{anchor}>{escape(one)}</text>'
+            for number, one in enumerate(lines)
+        )
+
+
+@dataclass(slots=True)
+class _Lettering:
+    """The labels of a picture: those of every page, and between them those of wide pages alone."""
+
+    every: _Room
+    wide: _Room
+    font: float
+
+    def keep_off(self, x: float, y: float, reach: float, reach_wide: float) -> None:
+        """Let no label cover what stands at a place, so far around it."""
+        for room, far in ((self.every, reach), (self.wide, reach_wide)):
+            room.taken.append((x - far, y - far, 2 * far, 2 * far))
+
+    def put(
+        self,
+        lines: Sequence[str],
+        spots: Sequence[_Spot],
+        kind: str,
+        *,
+        most: float = inf,
+        must: bool = False,
+    ) -> str:
+        """The words at the first spot where they fit, on every page or else on wide ones; or nothing.
+
+        `most` is how wide they may be; what `must` stand stands at the first spot in any case.
+        """
+        lesser = self.font * _LESSER
+        widest = max(_wide(one, self.font) for one in lines)
+        for spot in spots if widest <= most else ():
+            large, small = spot.rectangle(lines, self.font), spot.rectangle(lines, lesser)
+            if self.every.free(large) and self.wide.free(small):
+                return self._stand(spot, lines, kind, large, small)
+        if must:
+            spot = spots[0]
+            return self._stand(
+                spot, lines, kind, spot.rectangle(lines, self.font), spot.rectangle(lines, lesser)
+            )
+        for spot in spots if widest * _LESSER <= most else ():
+            small = spot.rectangle(lines, lesser)
+            if self.wide.free(small):
+                self.wide.taken.append(small)
+                return spot.words(lines, f"{kind} on-wide")
+        return ""
+
+    def _stand(
+        self, spot: _Spot, lines: Sequence[str], kind: str, large: _Rectangle, small: _Rectangle
+    ) -> str:
+        self.every.taken.append(large)
+        self.wide.taken.append(small)
+        return spot.words(lines, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +253,11 @@ class _View:
     scale: float
     width: int
     height: int
+
+    @property
+    def fine(self) -> int:
+        """How many units stand for one of the picture of a telephone."""
+        return 2 if self.width >= 2 * WIDTH else 1
 
     def placed(self, shapes: Shapes) -> Shapes:
         """Shapes of the square, cut to the picture and in its units."""
@@ -215,26 +313,34 @@ def map_picture(
     beside it as a list.
     """
     view = _view_of(box or _box_of(outlines, markers), width, height)
-    shapes = np.array([one.geometry for one in outlines] or [], dtype=np.object_)
-    placed = _thinned(view.placed(on_mercator(shapes))) if len(shapes) else shapes
-    room = _Room(width, height, [(0, height - 22, 96, 22), (width - 186, height - 14, 186, 14)])
+    fine = view.fine
+    ground = _drawn_land(view, tuple(one.geometry for one in outlines))
     gravest_last = sorted(markers, key=lambda one: one.rank if one.colour else 0)
     marks = [(one, *view.point(one.longitude, one.latitude)) for one in gravest_last]
-    marks = [(one, x, y) for one, x, y in marks if 0 <= x <= width and 0 <= y <= height]
-    reach = 8.0 if len(marks) <= _MANY_MARKERS else 5.0
-    room.taken += [(x - reach, y - reach, 2 * reach, 2 * reach) for _, x, y in marks]
-    ground, coast, solid = _ground(view, placed)
+    marks = [(one, x, y) for one, x, y in marks if 0 <= x <= view.width and 0 <= y <= view.height]
+    reach = fine * (8.0 if len(marks) <= _MANY_MARKERS else 5.0)
+    corners = [
+        (0.0, view.height - 22 * fine, 96 * fine, 22 * fine),
+        (view.width - 186 * fine, view.height - 14 * fine, 186 * fine, 14 * fine),
+    ]
+    lettering = _Lettering(
+        _Room(view.width, view.height, list(corners)),
+        _Room(view.width, view.height, list(corners)),
+        _FONT * fine,
+    )
+    for _, x, y in marks:
+        lettering.keep_off(x, y, reach, reach * _LESSER)
     parts = [
         _sea(view),
-        *ground,
+        ground.around,
         '<g class="map-units">',
-        *(_area(one, shape, locale) for one, shape in zip(outlines, placed, strict=True)),
+        *(_area(one, path, locale) for one, path in zip(outlines, ground.paths, strict=True)),
         "</g>",
-        coast,
-        *_archipelagos(view, room, locale),
-        *_marker_labels(marks, room, reach),
-        *_outline_labels(outlines, placed, room),
-        *_sea_name(view, room, solid, locale),
+        f'<path class="map-coast" d="{ground.coast}"/>',
+        *_archipelagos(view, lettering, locale),
+        *_marker_labels(marks, lettering, reach),
+        *_outline_labels(outlines, ground.shapes, lettering),
+        _sea_name(view, lettering, ground.solid, locale),
         *(_marker(one, x, y, reach, locale) for one, x, y in marks),
         _scale_bar(view),
         _attribution(view),
@@ -244,10 +350,11 @@ def map_picture(
     role = "group" if "<a " in drawn else "img"
     named = escape(name)
     return Markup(  # noqa: S704 - numbers of ours, and every word escaped
-        f'<svg class="map-picture" viewBox="0 0 {width} {height}" role="{role}" '
+        f'<div class="map-scene"><svg class="map-picture{" fine" if fine > 1 else ""}" '
+        f'viewBox="0 0 {view.width} {view.height}" role="{role}" '
         f'aria-labelledby="{named}-title {named}-desc" focusable="false">'
         f'<title id="{named}-title">{escape(title)}</title>'
-        f'<desc id="{named}-desc">{escape(description)}</desc><g aria-hidden="true">{drawn}</g></svg>'
+        f'<desc id="{named}-desc">{escape(description)}</desc><g aria-hidden="true">{drawn}</g></svg></div>'
     )
 
 
@@ -268,15 +375,24 @@ def _box_of(outlines: Sequence[Outline], markers: Sequence[MapMarker]) -> Box:
 
 
 def _view_of(box: Box, width: int, height: int) -> _View:
-    """The view that shows the whole box in a picture of this form, with a margin around it."""
+    """The view that shows the whole box in a picture of this width, with a margin around it.
+
+    It never shows what we do not hold: a country that is higher than wide makes the picture higher.
+    """
     middle_x, middle_y = (box.west + box.east) / 2, (box.south + box.north) / 2
     half_x = max(box.east - box.west, _LEAST_SPAN) / 2
     half_y = max(box.north - box.south, _LEAST_SPAN) / 2
     x, y = mercator(
         np.array([middle_x - half_x, middle_x + half_x]), np.array([middle_y + half_y, middle_y - half_y])
     )
-    scale = (1 - 2 * _MARGIN) * min(width / float(x[1] - x[0]), height / float(y[1] - y[0]))
+    wide, high = float(x[1] - x[0]), float(y[1] - y[0])
     end_x, end_y = mercator(np.array([_HELD.west, _HELD.east]), np.array([_HELD.north, _HELD.south]))
+    most_wide, most_high = float(end_x[1] - end_x[0]), float(end_y[1] - end_y[0])
+    scale = (1 - 2 * _MARGIN) * min(width / wide, height / high)
+    if width / scale > most_wide:
+        scale = width / most_wide
+        height = max(height, ceil(scale * high / (1 - 2 * _MARGIN)))
+    height = min(height, int(scale * most_high))
     west = _within(float(x.mean()) - width / scale / 2, width / scale, float(end_x[0]), float(end_x[1]))
     north = _within(float(y.mean()) - height / scale / 2, height / scale, float(end_y[0]), float(end_y[1]))
     return _View(west, north, scale, width, height)
@@ -319,8 +435,22 @@ def _neighbours() -> Shapes:
     return found
 
 
-def _ground(view: _View, placed: Shapes) -> tuple[list[str], str, BaseGeometry]:
-    """The neighbours, our land and its provinces; the coast, drawn after the units; and all of it as one."""
+@dataclass(frozen=True, slots=True)
+class _Land:
+    """What of a picture stays while its marks change: the outlines placed, and all ground as paths."""
+
+    shapes: Shapes
+    paths: Sequence[str]
+    around: str
+    coast: str
+    solid: BaseGeometry
+
+
+@lru_cache(maxsize=_KEPT_LANDS)
+def _drawn_land(view: _View, geometries: tuple[BaseGeometry, ...]) -> _Land:
+    """The neighbours, our land and its provinces, the outlines and the coast: nearly all of the work."""
+    shapes = np.array(geometries or [], dtype=np.object_)
+    placed = _thinned(view.placed(on_mercator(shapes))) if len(shapes) else shapes
     neighbours = shapely.simplify(view.placed(_neighbours())[0], 1.0)
     provinces = view.placed(land().provinces_on_map)
     areas = shapely.area(provinces)
@@ -340,20 +470,15 @@ def _ground(view: _View, placed: Shapes) -> tuple[list[str], str, BaseGeometry]:
     if kept:
         parts.append(f'<path class="map-land" d="{"".join(_path(one) for one in coarse)}"/>')
     solid = shapely.union(shapely.make_valid(whole), shapely.make_valid(neighbours))
-    return parts, f'<path class="map-coast" d="{_path(whole)}"/>', solid
+    paths = [_path(one) for one in placed]
+    return _Land(placed, paths, "".join(parts), _path(whole), shapely.simplify(solid, 1.5))
 
 
 def _sea(view: _View) -> str:
-    """The sea as far as we hold the land around it; beyond, nothing is said."""
-    west, north = view.point(_HELD.west, _HELD.north)
-    east, south = view.point(_HELD.east, _HELD.south)
-    left, top = max(west, 0.0), max(north, 0.0)
-    wide, high = min(east, view.width) - left, min(south, view.height) - top
-    return f'<rect class="map-sea" x="{_n(left)}" y="{_n(top)}" width="{_n(wide)}" height="{_n(high)}"/>'
+    return f'<rect class="map-sea" width="{view.width}" height="{view.height}"/>'
 
 
-def _area(one: Outline, shape: BaseGeometry, locale: str) -> str:
-    drawn = _path(shape)
+def _area(one: Outline, drawn: str, locale: str) -> str:
     if not drawn:
         return ""
     words = one.words or one.label
@@ -405,11 +530,7 @@ def _wide(text: str, font: float) -> float:
     return len(text) * font * _LETTER
 
 
-def _word(x: float, y: float, text: str, kind: str) -> str:
-    return f'<text class="{kind}" x="{_n(x)}" y="{_n(y)}" text-anchor="middle">{escape(text)}</text>'
-
-
-def _outline_labels(outlines: Sequence[Outline], placed: Shapes, room: _Room) -> Iterator[str]:
+def _outline_labels(outlines: Sequence[Outline], placed: Shapes, lettering: _Lettering) -> Iterator[str]:
     """The name of each area where it has room for it: first the chosen, then the largest."""
     areas = shapely.area(placed) if len(placed) else placed
     order = sorted(
@@ -418,33 +539,31 @@ def _outline_labels(outlines: Sequence[Outline], placed: Shapes, room: _Room) ->
     )
     for number in order:
         one, shape = outlines[number], placed[number]
-        wide = _wide(one.label, _FONT)
-        left, _, right, _ = shapely.bounds(shape)
-        if shapely.is_empty(shape) or (one.emphasis != "chosen" and wide > 1.15 * (right - left)):
+        if shapely.is_empty(shape):
             continue
-        spot = shapely.centroid(shape)
-        if not shape.covers(spot):
-            spot = shapely.point_on_surface(shape)
-        if room.take(spot.x - wide / 2, spot.y - _FONT * 0.75, wide, _FONT * 1.25):
-            yield _word(spot.x, spot.y + _FONT * 0.3, one.label, f"map-label {one.emphasis}")
+        left, _, right, _ = shapely.bounds(shape)
+        most = inf if one.emphasis == "chosen" else 1.15 * (right - left)
+        inside = shapely.centroid(shape)
+        if not shape.covers(inside):
+            inside = shapely.point_on_surface(shape)
+        spot = _Spot(inside.x, inside.y)
+        yield lettering.put([one.label], [spot], f"map-label {one.emphasis}", most=most)
 
 
 def _marker_labels(
-    marks: Sequence[tuple[MapMarker, float, float]], room: _Room, reach: float
+    marks: Sequence[tuple[MapMarker, float, float]], lettering: _Lettering, reach: float
 ) -> Iterator[str]:
     """The label of each marker beside, above or below it, where it covers nothing."""
+    gap = (reach + 3) / lettering.font
     for one, x, y in marks:
-        wide, gap = _wide(one.label, _FONT), reach + 3
-        spots: tuple[tuple[float, float], ...] = (
-            (x + gap + wide / 2, y),
-            (x - gap - wide / 2, y),
-            (x, y - gap - _FONT * 0.5),
-            (x, y + gap + _FONT * 0.5),
+        spots = (
+            _Spot(x, y, 1, gap),
+            _Spot(x, y, -1, gap),
+            _Spot(x, y, down=-gap - 0.5),
+            _Spot(x, y, down=gap + 0.5),
         )
-        for across, down in spots if one.label else ():
-            if room.take(across - wide / 2, down - _FONT * 0.6, wide, _FONT * 1.25):
-                yield _word(across, down + _FONT * 0.35, one.label, "map-label mark")
-                break
+        if one.label:
+            yield lettering.put([one.label], spots, "map-label mark")
 
 
 def _marker(one: MapMarker, x: float, y: float, reach: float, locale: str) -> str:
@@ -464,25 +583,33 @@ def _marker(one: MapMarker, x: float, y: float, reach: float, locale: str) -> st
     return _led(drawn, one.path, locale)
 
 
-def _archipelagos(view: _View, room: _Room, locale: str) -> Iterator[str]:
+def _archipelagos(view: _View, lettering: _Lettering, locale: str) -> Iterator[str]:
     """Hoàng Sa and Trường Sa: each island a dot that can be seen, and whose they are."""
+    shown = []
     for one in land().archipelagos:
-        dots = [(x, y) for x, y in one.islands.tolist() if view.shows(x, y)]
-        if not dots:
+        places = [view.point(x, y) for x, y in one.islands.tolist() if view.shows(x, y)]
+        shown.append((one, places))
+        for x, y in places:
+            lettering.keep_off(x, y, 1.5 * view.fine, view.fine)
+    for one, places in shown:
+        if not places:
             continue
-        places = [view.point(x, y) for x, y in dots]
         drawn = "".join(f"M{_n(x)} {_n(y)}h0" for x, y in places)
         yield f'<path class="map-islet" d="{drawn}"/>'
-        name = _archipelago_name(one, locale)
-        held = f"({_holder(one.box)})"
-        x, y = view.point(*one.islands.mean(axis=0).tolist())
-        wide = max(_wide(name, _FONT), _wide(held, _FONT))
-        x = min(max(x, wide / 2 + 3), view.width - wide / 2 - 3)
-        lowest = max(down for _, down in places)
-        y = lowest + _FONT * 1.4 if lowest + _FONT * 3 < view.height - 20 else y - _FONT * 2
-        room.take(x - wide / 2, y - _FONT, wide, _FONT * 2.4)
-        yield _word(x, y, name, "map-label sea")
-        yield _word(x, y + _FONT * 1.15, held, "map-label sea")
+        lines = [_archipelago_name(one, locale), f"({_holder(one.box)})"]
+        half = max(_wide(line, lettering.font) for line in lines) / 2 + 3 * view.fine
+        across, down = np.array(places).T
+        x = min(max(float(across.mean()), half), view.width - half)
+        # Below or above all of them, or beside them; never left out.
+        spots = [_Spot(x, float(down.max()), down=1.1), _Spot(x, float(down.min()), down=-2.1)]
+        spots += [_Spot(float(end), float(down.mean()), side, 0.8) for end, side in _ends(across)]
+        yield lettering.put(lines, spots, "map-label sea", must=True)
+
+
+def _ends(
+    across: "np.typing.NDArray[np.float64]",
+) -> tuple[tuple[float, Literal[1]], tuple[float, Literal[-1]]]:
+    return (float(across.max()), 1), (float(across.min()), -1)
 
 
 @cache
@@ -493,36 +620,37 @@ def _holder(box: Box) -> str:
     return land().names[int(np.argmax(inside))]
 
 
-def _sea_name(view: _View, room: _Room, solid: BaseGeometry, locale: str) -> Iterator[str]:
+def _sea_name(view: _View, lettering: _Lettering, solid: BaseGeometry, locale: str) -> str:
     """The name of the sea, where the picture has enough of it."""
     frame = shapely.box(0, 0, view.width, view.height)
-    labels = [shapely.box(x, y, x + wide, y + high) for x, y, wide, high in room.taken]
-    sea = shapely.difference(frame, shapely.union_all([shapely.simplify(solid, 1.5), *labels]))
+    labels = [shapely.box(x, y, x + wide, y + high) for x, y, wide, high in lettering.every.taken]
+    sea = shapely.difference(frame, shapely.union_all([solid, *labels]))
     text = _SEA_NAMES.get(locale, _SEA_NAMES["vi"])
-    wide = _wide(text, _FONT)
+    wide = _wide(text, lettering.font)
     widest = max(shapely.get_parts(sea), key=shapely.area, default=None)
     if widest is None or widest.area < wide * wide:
-        return
+        return ""
     spot = shapely.get_point(shapely.maximum_inscribed_circle(widest, 4), 0)
-    if _SEA_WATERS.contains(*view.position(spot.x, spot.y)) and room.take(
-        spot.x - wide / 2, spot.y - _FONT, wide, _FONT * 1.5
-    ):
-        yield _word(spot.x, spot.y + _FONT * 0.3, text, "map-label sea")
+    if not _SEA_WATERS.contains(*view.position(spot.x, spot.y)):
+        return ""
+    return lettering.put([text], [_Spot(spot.x, spot.y)], "map-label sea")
 
 
 def _attribution(view: _View) -> str:
-    x, y = view.width - 4, view.height - 4
+    x, y = view.width - 4 * view.fine, view.height - 4 * view.fine
     return f'<text class="map-small" x="{x}" y="{y}" text-anchor="end">© {SHORT_ATTRIBUTION}</text>'
 
 
 def _scale_bar(view: _View) -> str:
     """A round distance, at most a quarter of the picture wide."""
-    most = min(view.width / 4, 90) * view.metres_a_unit()
+    fine = view.fine
+    most = 90 * fine * view.metres_a_unit()
     metres = 10 ** int(log10(most))
     metres *= next(step for step in (5, 2, 1) if step * metres <= most)
-    wide, y = metres / view.metres_a_unit(), view.height - 8
+    wide, y = metres / view.metres_a_unit(), view.height - 8 * fine
     text = f"{metres // 1000} km" if metres >= 1000 else f"{metres} m"
     return (
-        f'<path class="map-scale" d="M8 {y - 4}v4h{_n(wide)}v-4"/>'
-        f'<text class="map-small" x="{_n(8 + wide / 2)}" y="{y - 3}" text-anchor="middle">{text}</text>'
+        f'<path class="map-scale" d="M{8 * fine} {y - 4 * fine}v{4 * fine}h{_n(wide)}v{-4 * fine}"/>'
+        f'<text class="map-small" x="{_n(8 * fine + wide / 2)}" y="{y - 3 * fine}" text-anchor="middle">'
+        f"{text}</text>"
     )
