@@ -6,6 +6,7 @@ in `infra/province.py`.
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from haidang.kernel.errors import Denied, Invalid
 PREFIX = "HAIDANG_"
 CONFIG_VARIABLE = "HAIDANG_CONFIG"
 CONFIG_NAME = "haidang.toml"
+_BARE_ADDRESS = re.compile(r"https?://([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/?")
 
 
 class SettingWrong(Invalid):
@@ -37,6 +39,10 @@ class SettingNotANumber(SettingWrong):
 
 class SettingNotAnAddress(SettingWrong):
     """The setting {name} (from {origin}) must be an address that begins with {schemes}."""
+
+
+class PublicUrlNotBare(SettingWrong):
+    """The setting {name} (from {origin}) must be the address of the site and nothing after it, like https://lamdong.gov.vn."""
 
 
 class WmtsAddressIncomplete(SettingWrong):
@@ -93,6 +99,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535, description="Port of the web server; 0 takes a free one.")] = (
         8000
     )
+    public_url: Annotated[
+        str | None,
+        Meta(
+            description="The address people reach the site by, like `https://lamdong.gov.vn`: search engines "
+            "are told absolute addresses (`canonical`, `hreflang`, `/sitemap.xml`, `/robots.txt`). Without "
+            "it pages name no canonical address and there is no sitemap."
+        ),
+    ] = None
     web_processes: Annotated[
         int, Meta(ge=1, le=64, description="How many web processes `haidang up` runs on the one port.")
     ] = 1
@@ -184,6 +198,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
     @property
+    def site(self) -> str:
+        """What stands before a path to make it an address of the whole web; empty while nobody has said."""
+        return (self.public_url or "").rstrip("/")
+
+    @property
     def objects_location(self) -> str:
         """Where object files are kept, as a URL."""
         return self.objects_url or (self.home / "objects").as_uri()
@@ -235,6 +254,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     _check_url(settings, "mqtt_url", ("mqtt", "mqtts"), chosen)
     _check_url(settings, "objects_url", ("file", "s3"), chosen)
     _check_url(settings, "otlp_endpoint", ("http", "https"), chosen)
+    _check_url(settings, "public_url", ("http", "https"), chosen)
+    if settings.public_url is not None and not _BARE_ADDRESS.fullmatch(settings.public_url):
+        raise PublicUrlNotBare(name="public_url", origin=chosen["public_url"][1])
     _check_url(settings, "wmts_url", ("https",), chosen)
     _check_wmts(settings, chosen)
     return settings

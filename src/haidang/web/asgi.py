@@ -23,6 +23,7 @@ from haidang.web.portal.pages import PackPages
 from haidang.web.portal.places_map import map_route
 from haidang.web.portal.search import search_route, sources_of
 from haidang.web.portal.shell import shell_routes
+from haidang.web.portal.sitemap import sitemap_routes
 from haidang.web.portal.units.pages import unit_page_routes
 from haidang.web.shared.audiences import audiences_of, guard_audience
 from haidang.web.shared.charts import bar_chart, line_chart, spark_line
@@ -69,6 +70,7 @@ def build_portal(house: House, frame: Frame) -> Litestar:
             *tile_routes(house),
             *places_routes(house),
             *shell_routes(house, frame, files),
+            *sitemap_routes(house, frame),
             *room_routes(house, frame, rooms),
             *design_routes(house, frame),
             _static_route(files),

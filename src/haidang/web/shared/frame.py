@@ -125,6 +125,7 @@ class Frame:
             here=here,
             home=in_locale("/", locale),
             link=lambda to: in_locale(to, locale),
+            site=self._house.settings.site,
             alternates=[(one, LANGUAGES[one], in_locale(here, one)) for one in LOCALES],
             source_locale=SOURCE_LOCALE,
             province=province,
