@@ -1,10 +1,12 @@
 """The map in a browser: a picture for everyone, a live map for who can and wants, one list for both."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -34,6 +36,7 @@ OPEN_WITHIN_MS = 45_000
 """A software renderer draws slowly, and more so when the machine is busy."""
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 MANY = 10_000
+PickerOn: TypeAlias = Callable[[Page], Awaitable[None]]
 PICKER = """{% extends "shared/public.html" %}
 {% from "shared/place_picker.html" import place_picker, place_picker_scripts with context %}
 {% block head %}{{ place_picker_scripts() }}{% endblock %}
@@ -216,6 +219,12 @@ async def show_picker(page: Page, house: House, address: str, folder: Path) -> N
     await page.goto(f"{address}/thu")
 
 
+@pytest.fixture
+def picker_on(map_house: House, here: str, tmp_path: Path) -> PickerOn:
+    """Opens the page with a place picker."""
+    return partial(show_picker, house=map_house, address=here, folder=tmp_path)
+
+
 async def test_the_device_says_where_one_is(
     chrome: Browser, map_house: House, here: str, tmp_path: Path
 ) -> None:
@@ -251,6 +260,97 @@ async def test_who_refuses_the_position_writes_the_ward_and_a_landmark(
     await page.get_by_role("button", name="Gửi").click()
     await expect(page).to_have_url(re.compile(re.escape(f"{here}/tim?")))
     assert "landmark=%C4%91%E1%BB%91i" in page.url
+    await context.close()
+
+
+async def test_a_tap_on_the_map_of_the_picker_fills_in_the_place_and_its_ward(
+    chrome: Browser, map_house: House, here: str, tmp_path: Path
+) -> None:
+    context = await chrome.new_context(viewport=WIDE, reduced_motion="reduce")
+    page = await context.new_page()
+    await show_picker(page, map_house, here, tmp_path)
+    await page.wait_for_selector(".is-live", timeout=OPEN_WITHIN_MS)
+    canvas = page.locator(".maplibregl-canvas")
+    await canvas.scroll_into_view_if_needed()
+    box = await canvas.bounding_box()
+    assert box is not None
+    await canvas.click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    await expect(page.locator(".place-said")).to_contain_text("Vị trí thuộc ")
+    longitude = float(await page.locator("[name=longitude]").input_value())
+    latitude = float(await page.locator("[name=latitude]").input_value())
+    assert abs(longitude - 108.15) < 0.02
+    assert abs(latitude - 10.95) < 0.02
+    assert (await page.locator("[name=unit_id]").input_value()).startswith("urn:haidang:unit:")
+    assert await page.locator("[name=unit]").input_value()
+    await page.get_by_role("button", name="Bỏ vị trí này").click()
+    await expect(page.locator("[name=longitude]")).to_have_value("")
+    await context.close()
+
+
+@pytest.mark.parametrize("theme", ["day", "night"])
+@pytest.mark.parametrize("viewport", [PHONE, WIDE], ids=["phone", "wide"])
+async def test_axe_finds_nothing_serious_on_the_place_picker(
+    chrome: Browser, picker_on: PickerOn, axe: str, theme: str, viewport: ViewportSize
+) -> None:
+    context = await chrome.new_context(viewport=viewport, reduced_motion="reduce")
+    page = await context.new_page()
+    await picker_on(page)
+    if viewport is WIDE:
+        await page.wait_for_selector(".is-live", timeout=OPEN_WITHIN_MS)
+    await page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+    await page.wait_for_timeout(300)
+    await page.evaluate(axe)
+    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    grave = [
+        (one["id"], [node["html"][:200] for node in one["nodes"]][:3])
+        for one in found["violations"]
+        if one["impact"] in {"serious", "critical"}
+    ]
+    assert grave == []
+    assert await page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    await context.close()
+
+
+async def test_the_live_map_says_whose_base_map_it_shows(chrome: Browser, here: str) -> None:
+    """A page that was made before the base map was built says so too, as soon as the map is open."""
+    context = await chrome.new_context(viewport=WIDE, reduced_motion="reduce")
+    page = await context.new_page()
+
+    async def with_base_map(route: Route) -> None:
+        answer = await route.fetch()
+        catalog = await answer.json()
+        catalog["base"] = {
+            "tiles": "/tiles/base/{z}/{x}/{y}.mvt",
+            "zooms": [5, 14],
+            "bounds": [108, 10.8, 108.3, 11],
+            "attribution": "© Ai đó, ODbL 1.0",
+        }
+        catalog["wmts"] = {"tiles": f"{here}/wmts/{{z}}/{{x}}/{{y}}.png", "attribution": "Sở Thử nghiệm"}
+        await route.fulfill(response=answer, json=catalog)
+
+    await page.route("**/tiles/catalog.json", with_base_map)
+    await page.goto(f"{here}/ban-do")
+    under = page.locator(".map-attribution")
+    await expect(under).to_contain_text("sapnhap.bando.com.vn")
+    await page.wait_for_selector(".is-live", timeout=OPEN_WITHIN_MS)
+    await expect(under).to_contain_text("© Ai đó, ODbL 1.0")
+    await expect(under).to_contain_text("Sở Thử nghiệm")
+    await expect(under).to_be_visible()
+    await context.close()
+
+
+@pytest.mark.parametrize(("wide", "least", "most"), [(390, 8.5, 12), (1280, 8.5, 17), (1920, 8.5, 17)])
+async def test_the_words_of_the_picture_are_as_large_as_small_print_on_every_screen(
+    chrome: Browser, here: str, wide: int, least: float, most: float
+) -> None:
+    context = await chrome.new_context(viewport={"width": wide, "height": 1080}, java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(f"{here}/ban-do")
+    label = page.locator(".map-picture .map-label:not(.on-wide)").first
+    size = await label.evaluate("one => parseFloat(getComputedStyle(one).fontSize) * one.getScreenCTM().a")
+    assert least <= size <= most
+    between = page.locator(".map-picture .on-wide").first
+    await expect(between).to_be_visible(visible=wide > 1000)
     await context.close()
 
 
