@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from math import cos, radians
 from typing import Any
 
 import msgspec
@@ -23,13 +22,13 @@ from shapely.geometry.base import BaseGeometry
 
 from haidang.kernel.geometry import Box
 from haidang.kernel.instants import Instant
+from haidang.kernel.shapes import area_km2, metres_a_degree
 from haidang.kernel.text import fold
 from haidang.places.model import SHARE_TOLERANCE, Level, Link, LinkKind, Unit
 
 SHARES_DIFFER = 0.02
 """A share that is given and one that is measured on outlines may differ so much without a word."""
 
-_METRES_A_DEGREE = 111_320.0
 _LEAST_ACCURACY_M = 1.0
 _CODES = {Level.PROVINCE: r"\d{2}", Level.DISTRICT: r"\d{3}", Level.WARD: r"\d{5}"}
 """How official codes are written (QĐ 124/2004/QĐ-TTg; QĐ 19/2025/QĐ-TTg)."""
@@ -460,9 +459,9 @@ def _accuracy(around: Surroundings, unit_ids: Iterable[str]) -> float:
 
 
 def _in_metres(shape: BaseGeometry) -> BaseGeometry:
-    """A shape on a plane in metres, true enough for a province (its middle latitude counts)."""
+    """A shape on a plane in metres, true enough for the widths in a province (its middle latitude counts)."""
     _, south, _, north = shapely.bounds(shape)
-    scale = np.array([cos(radians((south + north) / 2)), 1.0]) * _METRES_A_DEGREE
+    scale = np.array(metres_a_degree((south + north) / 2))
     return shapely.transform(shape, lambda degrees: degrees * scale)
 
 
@@ -474,7 +473,7 @@ def _thin(shape: BaseGeometry, accuracy_m: float) -> bool:
 
 
 def _km2(shape: BaseGeometry) -> float:
-    return round(float(shapely.area(_in_metres(shape))) / 1e6, 3)
+    return round(area_km2(shape), 3)
 
 
 def _new_outlines(draft: Draft, flows: Mapping[str, Sequence[_Flow]]) -> dict[str, BaseGeometry]:
@@ -524,7 +523,8 @@ def _about_pieces(
         pieces = [flow.piece for flow in out if flow.piece is not None]
         if len(pieces) < 2 or len(pieces) < len(out):
             continue
-        reach = 2 * _accuracy(around, [flow.from_id for flow in out]) / _METRES_A_DEGREE
+        metres = min(metres_a_degree(float(shapely.bounds(pieces[0])[1])))
+        reach = 2 * _accuracy(around, [flow.from_id for flow in out]) / metres
         together, apart = pieces[:1], pieces[1:]
         while joined := [one for one in apart if shapely.dwithin(one, together, reach).any()]:
             together += joined

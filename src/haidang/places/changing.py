@@ -40,6 +40,7 @@ from haidang.places.changes import (
     Surroundings,
     plan_change,
 )
+from haidang.places.days import check_day_of_change
 from haidang.places.drafting import WrittenChange, named_units, resolve_draft
 from haidang.places.events import UnitsChanged
 from haidang.places.model import Unit
@@ -148,7 +149,7 @@ async def draft_change(
 ) -> Change:
     """Keep a draft and hold the units that it would end; its findings are shown by the preview.
 
-    Raises UnitOfChangeUnknown, OutlineMalformed, UnitSaidTwice, UnitInAnotherChange.
+    Raises UnitOfChangeUnknown, OutlineMalformed, UnitSaidTwice, UnitInAnotherChange, DayOutOfReach.
     """
     _require_administrator(actor)
     draft = resolve_draft(written, await _known(connection, written), _new_unit_id)
@@ -346,7 +347,7 @@ def _new_unit_id(full_name: str, code: str, on: date) -> str:
 
 
 async def _known(connection: Connection, written: WrittenChange) -> dict[str, Unit]:
-    eve = written.takes_effect - timedelta(days=1)
+    eve = check_day_of_change(written.takes_effect) - timedelta(days=1)
     rows = [row async for row in queries.ids_named(connection, names=sorted(named_units(written)), eve=eve)]
     units = await store.units(connection, [row["unit_id"] for row in rows])
     by_code = {row["code"]: units[row["unit_id"]] for row in rows if units[row["unit_id"]].stood_on(eve)}

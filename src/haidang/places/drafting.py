@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from haidang.kernel.errors import Invalid
 from haidang.kernel.geometry import GeometryMalformed, check_geometry
+from haidang.kernel.shapes import ShapeCrossesItself, shape_of
 from haidang.places.changes import Beginning, Draft, NewId, Source
 from haidang.places.model import Level, Unit
 
@@ -40,7 +41,8 @@ class OutlineMalformed(Invalid):
     """The outline given for {unit} is no area: {problem}."""
 
 
-Text = Annotated[str, Meta(min_length=1, max_length=300)]
+Text = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+$")]
+"""Without control characters: PostgreSQL keeps no NUL, and nobody sees the others."""
 Share = Annotated[float, Meta(gt=0, le=1)]
 PeopleShare = Annotated[float, Meta(ge=0, le=1)]
 """Of some parts it is said that nobody lives there: only land goes."""
@@ -134,7 +136,7 @@ class WrittenChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     title: Text
     takes_effect: date
-    legal_basis: Annotated[str, Meta(max_length=1000)] = ""
+    legal_basis: Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")] = ""
     level: Level = Level.WARD
     merge: tuple[Merge, ...] = ()
     split: tuple[Split, ...] = ()
@@ -152,6 +154,8 @@ def read_change(text: bytes, *, toml: bool) -> WrittenChange:
         return msgspec.json.decode(text, type=WrittenChange)
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise ChangeMalformed(problem=str(wrong)) from None
+    except RecursionError:
+        raise ChangeMalformed(problem="nested too deeply") from None
 
 
 def named_units(written: WrittenChange) -> set[str]:
@@ -211,10 +215,12 @@ def _outline(outline: dict[str, Any] | None, of: str) -> dict[str, Any] | None:
         raise OutlineMalformed(unit=of, problem=wrong.sentence()) from None
     if outline["type"] not in {"Polygon", "MultiPolygon"}:
         raise OutlineMalformed(unit=of, problem=outline["type"])
-    drawn = shapely.from_geojson(msgspec.json.encode(outline))
-    if not drawn.is_valid:
-        raise OutlineMalformed(unit=of, problem=shapely.is_valid_reason(drawn))
-    return outline
+    try:
+        drawn = shape_of(outline)
+    except ShapeCrossesItself as wrong:
+        raise OutlineMalformed(unit=of, problem=str(wrong.fields["problem"])) from None
+    plain: dict[str, Any] = msgspec.json.decode(shapely.to_geojson(drawn))
+    return plain
 
 
 def _beginning(
