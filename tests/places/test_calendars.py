@@ -1,5 +1,6 @@
 """The State's calendar: what is carried, what is not confirmed, and what an administrator decides."""
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
@@ -7,13 +8,14 @@ from datetime import date, timedelta
 import pytest
 from carry_holidays import in_words
 
-from haidang.infra.database import Connection
+from haidang.infra.database import Connection, Pool
 from haidang.kernel.actors import Actor, Audience, anonymous, part
 from haidang.kernel.instants import SetClock
 from haidang.places.calendars import (
     AppliesTo,
     CalendarDay,
     CalendarDayConfirmed,
+    CalendarDayJustDecided,
     CalendarDayNameless,
     CalendarDayUnknown,
     CalendarHistoryIsForOfficers,
@@ -176,3 +178,31 @@ async def test_who_may_not_and_what_may_not(connection: Connection, clock: SetCl
             reason=REASON,
             now=clock.now(),
         )
+
+
+async def test_of_two_who_add_one_day_at_once_the_second_is_told(pool: Pool, clock: SetClock) -> None:
+    day = CalendarDay(date(2031, 3, 3), DayKind.HOLIDAY, AppliesTo.ALL, "Lễ một", BASIS, DayStatus.PUBLISHED)
+
+    async def add(name: str, written: asyncio.Event | None, go_on: asyncio.Event | None) -> None:
+        async with pool.acquire() as connection, connection.transaction():
+            await set_calendar_day(
+                ADMINISTRATOR, connection, replace(day, name=name), reason=REASON, now=clock.now()
+            )
+            if written is not None and go_on is not None:
+                written.set()
+                await go_on.wait()
+
+    written, go_on = asyncio.Event(), asyncio.Event()
+    first = asyncio.create_task(add("Lễ một", written, go_on))
+    await written.wait()
+    second = asyncio.create_task(add("Lễ hai", None, None))
+    await asyncio.sleep(0.3)  # it finds no such day, and then waits for the first to end
+    go_on.set()
+    await first
+    with pytest.raises(CalendarDayJustDecided):
+        await second
+    async with pool.acquire() as connection:
+        (held,) = await calendar_days(ADMINISTRATOR, connection, day.on, day.on)
+        assert held.name == "Lễ một"
+        (made,) = await calendar_decisions(OFFICER, connection, day.on, day.on)
+        assert made.later["name"] == "Lễ một"

@@ -38,6 +38,10 @@ class CalendarDayConfirmed(Conflict):
     """{name}, {on}, is confirmed already."""
 
 
+class CalendarDayJustDecided(Conflict):
+    """Somebody else has just written {name}, {on}: look at it before you write it again."""
+
+
 class CalendarReasonMissing(Invalid):
     """A decision about a day needs its legal basis and the reason for it."""
 
@@ -179,7 +183,10 @@ async def confirm_calendar_day(
 async def set_calendar_day(
     actor: Actor, connection: Connection, day: CalendarDay, *, reason: str, now: Instant
 ) -> CalendarDay:
-    """Add a day, correct one, or strike it out (its status says which); later releases leave it so."""
+    """Add a day, correct one, or strike it out (its status says which); later releases leave it so.
+
+    Raises CalendarDayJustDecided when another adds the same day at the same moment.
+    """
     _require_administrator(actor)
     found = await _held(connection, day.on, day.kind, day.applies_to)
     if found is None and day.status is DayStatus.STRUCK:
@@ -249,7 +256,8 @@ async def _decide(
     if not day.name.strip():
         raise CalendarDayNameless
     decided = replace(day, decided_at=now)
-    await queries.keep_calendar_day(
+    write = queries.add_calendar_day if former is None else queries.keep_calendar_day
+    written = await write(
         connection,
         on_day=day.on,
         kind=day.kind,
@@ -260,6 +268,8 @@ async def _decide(
         note=day.note,
         decided_at=now,
     )
+    if written is None:
+        raise CalendarDayJustDecided(on=day.on, name=day.name)
     await queries.note_calendar_decision(
         connection,
         on_day=day.on,

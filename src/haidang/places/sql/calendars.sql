@@ -15,16 +15,25 @@ SELECT one.on_day, one.kind, one.applies_to, one.name, one.legal_basis, one.stat
    AND one.applies_to = :applies_to
    FOR UPDATE;
 
--- name: keep_calendar_day(on_day, kind, applies_to, name, legal_basis, status, note, decided_at)!
--- Write a day as it was decided.
+-- name: add_calendar_day(on_day, kind, applies_to, name, legal_basis, status, note, decided_at)$
+-- Write a day that was not there; nothing when somebody else has just written it.
 INSERT INTO places.calendar_day (on_day, kind, applies_to, name, legal_basis, status, note, decided_at)
 VALUES (:on_day, :kind, :applies_to, :name, :legal_basis, :status, :note, :decided_at)
-    ON CONFLICT ON CONSTRAINT calendar_day_pkey
-    DO UPDATE SET name = excluded.name,
-                  legal_basis = excluded.legal_basis,
-                  status = excluded.status,
-                  note = excluded.note,
-                  decided_at = excluded.decided_at;
+    ON CONFLICT ON CONSTRAINT calendar_day_pkey DO NOTHING
+RETURNING on_day;
+
+-- name: keep_calendar_day(on_day, kind, applies_to, name, legal_basis, status, note, decided_at)$
+-- Write a day that is there, and locked, as it was decided.
+UPDATE places.calendar_day AS kept
+   SET name = :name,
+       legal_basis = :legal_basis,
+       status = :status,
+       note = :note,
+       decided_at = :decided_at
+ WHERE kept.on_day = :on_day
+   AND kept.kind = :kind
+   AND kept.applies_to = :applies_to
+RETURNING kept.on_day;
 
 -- name: note_calendar_decision(on_day, kind, applies_to, former, later, reason, decided_at, decided_by)!
 -- Keep who decided what about a day, and why.
