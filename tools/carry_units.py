@@ -60,6 +60,52 @@ DISTRICTS_WITHOUT_COMMUNES = (
     ("755", "Côn Đảo", "77", "26732"),
 )
 
+AS_OF = "2026-08-02"
+RECORDS_SINCE = "2025-03-01"
+"""The day of the list before the rearrangement: of days before it nothing is known."""
+
+SOURCES: tuple[tuple[str, str, str], ...] = (
+    (
+        "Outlines, codes, names and label points",
+        "github.com/thanglequoc/vietnamese-provinces-database at cd58063299585146ded3981f2272946ef19ced54",
+        "MIT, (c) 2021 Thang Le Quoc",
+    ),
+    (
+        "The map that those outlines were derived from",
+        "sapnhap.bando.com.vn, Vietnam Natural Resources, Environment and Cartography Publishing House",
+        "a publication of the State: the MIT grant is the compiler's",
+    ),
+    (
+        "What became what",
+        "github.com/dvhcvn/20250701 at dd94887ce32324380bc5bb0a76fe39867dafc73b",
+        "MIT",
+    ),
+    (
+        "Corrections of what became what",
+        "the texts of 1664/NQ-UBTVQH15 and 1671/NQ-UBTVQH15",
+        "legal documents, no copyright",
+    ),
+    (
+        "Units before 1 July 2025",
+        (
+            "the list of the General Statistics Office as kept in github.com/dvhcvn/data at "
+            "5393138f97bf5dd32a6b92d88d99691ed09e931d"
+        ),
+        "no licence given, only facts were taken",
+    ),
+    (
+        "Five island districts without communes, which that list leaves out",
+        "QĐ 124/2004/QĐ-TTg",
+        "legal document, no copyright",
+    ),
+    (
+        "Area, people and seats, as published on 17 July 2025",
+        "github.com/tranngocminhhieu/vietnamadminunits at 780c27980afdae76d5c6e7b252955f6b571f34ca",
+        "MIT",
+    ),
+)
+"""What comes from where, on which terms: a compiler's licence does not cover what was compiled."""
+
 POPULATION_ON = "2025-07-17"
 UNKNOWN = "đang cập nhật"
 MAY_LACK_A_ZERO = 10_000
@@ -819,6 +865,37 @@ def steps(ring: BaseGeometry, digits: int) -> str:
     return " ".join(map(str, moves.ravel().tolist()))
 
 
+ATTRIBUTION = (
+    "Ranh giới: sapnhap.bando.com.vn (Nhà xuất bản Tài nguyên, Môi trường và Bản đồ Việt Nam), "
+    "qua thanglequoc/vietnamese-provinces-database (MIT)"
+)
+LAWS = "# What the keys of legal bases mean"
+"""Where that part of units.toml begins which is written by hand."""
+
+
+def written_description(known: str) -> str:
+    """The description with its sources as they are here, and its laws and reporting areas as they were."""
+    lines = [
+        "# What units.tsv, links.tsv and outlines.txt are: written by tools/carry_units.py down to the laws.",
+        'name = "units"',
+        f"as_of = {AS_OF}",
+        "# Earlier days are answered with the units of this one: nothing is known of them.",
+        f"records_since = {RECORDS_SINCE}",
+        'files = ["units.tsv", "links.tsv", "outlines.txt"]',
+        'title = "Đơn vị hành chính Việt Nam, trước và từ 1/7/2025"',
+        'provenance = """',
+        *(f"{what}: {where} ({terms})." for what, where, terms in SOURCES),
+        '"""',
+        "# Each source on its own terms; no one licence covers the whole.",
+        'licence = """',
+        *(f"{what}: {terms}." for what, _, terms in SOURCES),
+        '"""',
+        f'attribution = "{ATTRIBUTION}"',
+        "",
+    ]
+    return "\n".join(lines) + "\n" + known[known.index(LAWS) :]
+
+
 def carry(folder: Path) -> tuple[Country, list[str]]:
     """Everything in the folder, put together; and what was corrected or is missing."""
     country = Country()
@@ -839,6 +916,7 @@ if __name__ == "__main__":
         "units.tsv": written_units(found),
         "links.tsv": written_links(found),
         "outlines.txt": written_outlines(found),
+        "units.toml": written_description((FACTS / "units.toml").read_text(encoding="utf-8")),
     }.items():
         (FACTS / file).write_text(text, encoding="utf-8")
         print(f"{file}: {len(text.encode()):,} bytes, {text.count(chr(10)):,} lines")

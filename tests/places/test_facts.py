@@ -2,10 +2,12 @@
 
 import shutil
 from collections import Counter
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from carry_units import written_description
 
 from haidang.infra.database import Connection
 from haidang.kernel.actors import Actor, anonymous
@@ -160,7 +162,31 @@ async def test_facts_are_loaded_once(visitor: Actor, country: Connection) -> Non
     assert await service.edition(visitor, country) == before
     (release,) = [one for one in await service.releases(visitor, country) if one.name == "units"]
     assert "1671/NQ-UBTVQH15" in release.provenance
-    assert release.licence == "MIT"
+    assert "Units before 1 July 2025: no licence given" in release.licence
+    assert "no copyright" in release.licence
+    assert release.records_since == date(2025, 3, 1)
+    assert await service.records_since(visitor, country) == date(2025, 3, 1)
+
+
+def test_the_description_is_what_the_script_writes() -> None:
+    text = (FOLDER / "units.toml").read_text("utf-8")
+    assert written_description(text) == text
+
+
+async def test_the_latest_release_is_known_though_the_clock_went_back(
+    visitor: Actor, country: Connection
+) -> None:
+    (held,) = [one for one in await service.releases(visitor, country) if one.name == "units"]
+    newer = replace(held, checksum="f" * 64, title="Newer")
+    await store.note_release(country, newer, now=datetime(2001, 1, 1, tzinfo=UTC))
+    assert await store.release_loaded(country, "units") == newer.checksum
+    assert newer in await service.releases(visitor, country)
+    await store.note_release(country, held, now=datetime(2000, 1, 1, tzinfo=UTC))
+    assert await store.release_loaded(country, "units") == held.checksum
+
+
+async def test_nothing_loaded_is_known_since_two_levels(visitor: Actor, connection: Connection) -> None:
+    assert await service.records_since(visitor, connection) == BREAK
 
 
 async def test_only_administrators_load_facts(country: Connection) -> None:

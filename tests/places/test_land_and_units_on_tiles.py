@@ -61,6 +61,11 @@ def test_other_peoples_maps_speak_on_our_ground_only() -> None:
         assert not shapely.intersects_xy(ground, *beyond)
 
 
+def test_no_two_ask_one_prepared_ground() -> None:
+    assert home_ground() is not home_ground()
+    assert shapely.is_prepared(home_ground())
+
+
 def test_a_tile_of_the_open_sea_is_empty() -> None:
     assert land_tile(tile_at(118, 19, 8)) == b""
 

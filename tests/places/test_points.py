@@ -1,5 +1,6 @@
 """Which unit a point is in: the promised ones, the edge, the sea, abroad, before our records, in bulk."""
 
+import asyncio
 from datetime import date
 from pathlib import Path
 
@@ -7,13 +8,14 @@ import numpy as np
 import pytest
 import shapely
 
-from haidang.infra.database import Connection
+from haidang.infra.database import Connection, Pool
 from haidang.infra.queries import load_queries
 from haidang.kernel.actors import Actor
 from haidang.kernel.shapes import area_km2, metres_a_degree
 from haidang.places import service, store
 from haidang.places.errors import PointsDoNotPair
 from haidang.places.model import Level
+from haidang.places.store import DatedOutline
 
 TODAY = date(2026, 11, 22)
 BEFORE = date(2025, 6, 30)
@@ -190,3 +192,25 @@ async def test_unit_at_a_point_uses_the_index_of_boxes(country: Connection) -> N
     plan = await country.fetch(f"EXPLAIN {sql}", 108.1, 10.933, "ward", TODAY)
     text = "\n".join(row[0] for row in plan)
     assert "Index Scan using outline_box" in text, text
+
+
+async def test_who_asks_first_together_waits_for_one_reading(
+    visitor: Actor, country_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_mosaics", {})
+    read, outlines_of_level = [], service.store.outlines_of_level
+
+    async def counted(connection: Connection, level: Level) -> list[DatedOutline]:
+        read.append(level)
+        return await outlines_of_level(connection, level)
+
+    monkeypatch.setattr(service.store, "outlines_of_level", counted)
+
+    async def ask() -> list[str | None]:
+        async with country_pool.acquire() as connection:
+            at = np.array([108.1]), np.array([10.933])
+            return await service.units_at(visitor, connection, *at, TODAY, level=Level.PROVINCE)
+
+    answers = await asyncio.gather(ask(), ask(), ask())
+    assert answers[0] == answers[1] == answers[2]
+    assert read == [Level.PROVINCE]

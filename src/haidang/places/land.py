@@ -77,18 +77,27 @@ def land() -> Land:
     )
 
 
-@cache
 def home_ground() -> Any:
     """The provinces without the two archipelagos, and a strip of sea: where other people's maps may speak.
 
     What a file says of Hoàng Sa and Trường Sa is never drawn; the official units draw them.
+
+    Whoever asks gets a shape of their own: a prepared one may be asked by one thread at a time only
+    (libgeos/geos issue 825).
     """
+    ground = shapely.from_wkb(_home_ground())
+    shapely.prepare(ground)
+    return ground
+
+
+@cache
+def _home_ground() -> bytes:
     parts = shapely.get_parts(land().provinces)
     at = shapely.get_coordinates(shapely.centroid(parts))
     far = [any(one.box.contains(x, y) for one in land().archipelagos) for x, y in at]
     ground = shapely.buffer(shapely.union_all(parts[~np.array(far)]), NEAR_SHORE_DEGREES, quad_segs=2)
-    shapely.prepare(ground)
-    return ground
+    drawn: bytes = shapely.to_wkb(ground)
+    return drawn
 
 
 def land_tile(tile: Tile) -> bytes:

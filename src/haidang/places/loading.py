@@ -81,6 +81,7 @@ def _described(folder: Path, name: str) -> tuple[Mapping[str, Any], Release]:
         provenance=description["provenance"],
         licence=description["licence"],
         attribution=description["attribution"],
+        records_since=description.get("records_since"),
     )
 
 

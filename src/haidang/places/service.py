@@ -24,6 +24,7 @@ from haidang.places.errors import (
     UnitUnknown,
 )
 from haidang.places.model import (
+    TWO_LEVELS_SINCE,
     How,
     Level,
     Link,
@@ -44,6 +45,8 @@ _MOST_POSITIONS = 20_000
 
 _mosaics: dict[Level, tuple[UUID | None, Mosaic]] = {}
 """The outlines of each level as this process has them, with the edition they are of."""
+_reading_outlines = asyncio.Lock()
+"""Whoever comes while outlines are being read waits for them, instead of reading them again."""
 
 
 async def edition(actor: Actor, connection: Connection) -> UUID | None:  # noqa: ARG001 - every verb takes the actor first
@@ -54,6 +57,11 @@ async def edition(actor: Actor, connection: Connection) -> UUID | None:  # noqa:
 async def releases(actor: Actor, connection: Connection) -> list[Release]:  # noqa: ARG001 - every verb takes the actor first
     """The facts that are loaded: as of when, from where, on which terms."""
     return await store.releases(connection)
+
+
+async def records_since(actor: Actor, connection: Connection) -> date:  # noqa: ARG001 - every verb takes the actor first
+    """The first day whose units we know: earlier days are answered with the units of that day."""
+    return await store.records_since(connection, "units") or TWO_LEVELS_SINCE
 
 
 async def unit(actor: Actor, connection: Connection, unit_id: str) -> Unit:
@@ -77,7 +85,10 @@ async def units_on(
     level: Level | None = None,
     parent_id: str | None = None,
 ) -> list[Unit]:
-    """The units of a day, in Vietnamese order; `parent_id` narrows to the units right below one."""
+    """The units of a day, in Vietnamese order; `parent_id` narrows to the units right below one.
+
+    Days before `records_since` are answered with the units of that day: who shows them says so.
+    """
     return await store.units_on(connection, on, level=level, parent_id=parent_id)
 
 
@@ -130,17 +141,26 @@ async def units_at(
 
 async def _mosaic(connection: Connection, level: Level) -> Mosaic:
     present = await store.current_edition(connection)
-    known = _mosaics.get(level)
-    if known is not None and present is not None and known[0] == present:
-        return known[1]
-    dated = await store.outlines_of_level(connection, level)
-    mosaic = await asyncio.to_thread(
-        lambda: Mosaic(
-            [_shaped(one.outline) for one in dated], [(one.valid_from, one.valid_to) for one in dated]
+    kept = _kept_mosaic(level, present)
+    if kept is not None:
+        return kept
+    async with _reading_outlines:
+        kept = _kept_mosaic(level, present)
+        if kept is not None:
+            return kept
+        dated = await store.outlines_of_level(connection, level)
+        mosaic = await asyncio.to_thread(
+            lambda: Mosaic(
+                [_shaped(one.outline) for one in dated], [(one.valid_from, one.valid_to) for one in dated]
+            )
         )
-    )
-    _mosaics[level] = (present, mosaic)
-    return mosaic
+        _mosaics[level] = (present, mosaic)
+        return mosaic
+
+
+def _kept_mosaic(level: Level, present: UUID | None) -> Mosaic | None:
+    known = _mosaics.get(level)
+    return known[1] if known is not None and present is not None and known[0] == present else None
 
 
 async def outlines(
@@ -242,7 +262,25 @@ async def units_of_area(actor: Actor, connection: Connection, area_id: str, on: 
     area = await store.reporting_area(connection, area_id)
     if area is None:
         raise ReportingAreaUnknown(area_id=area_id)
-    former = await unit(actor, connection, area.former_id)
+    return await _through_wards(actor, connection, await unit(actor, connection, area.former_id), on)
+
+
+async def became_through_wards(actor: Actor, connection: Connection, unit_id: str, on: date) -> list[Unit]:
+    """Of a former unit that no link leads on from: the units of a day that its wards became.
+
+    Districts ended without a successor (Luật 72/2025/QH15), so only their wards can say where their land
+    is. Of a ward that was split, each unit that took a part. Empty for a unit that still stood on the day,
+    or that has a successor of its own. Raises UnitUnknown.
+    """
+    former = await unit(actor, connection, unit_id)
+    ended = former.valid_to is not None and former.valid_to <= on
+    if not ended or await store.links_from(connection, unit_id):
+        return []
+    return await _through_wards(actor, connection, former, on)
+
+
+async def _through_wards(actor: Actor, connection: Connection, former: Unit, on: date) -> list[Unit]:
+    """The wards of a day on a former unit's land, in Vietnamese order: its own while it stood."""
     last_day = on if former.stood_on(on) or former.valid_to is None else _day_before(former.valid_to)
     wards = await store.wards_under(connection, former.unit_id, last_day)
     if not former.stood_on(on):

@@ -48,7 +48,10 @@ class NewOutline:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release of a collection of facts: what it is, as of when, where it comes from, on which terms."""
+    """A release of a collection of facts: what it is, as of when, where it comes from, on which terms.
+
+    `records_since`: for earlier days it only repeats what it knows of that day; None: it does not say.
+    """
 
     name: str
     checksum: str
@@ -57,6 +60,7 @@ class Release:
     provenance: str
     licence: str
     attribution: str
+    records_since: date | None = None
 
 
 async def units(connection: Connection, unit_ids: Sequence[str]) -> dict[str, Unit]:
@@ -153,6 +157,12 @@ async def wait_for_loading(connection: Connection) -> None:
     await _queries.wait_for_loading(connection)
 
 
+async def records_since(connection: Connection, name: str) -> date | None:
+    """Since when the release of a collection that is loaded knows what was there."""
+    since: date | None = await _queries.records_since(connection, name=name)
+    return since
+
+
 async def release_loaded(connection: Connection, name: str) -> str | None:
     """The checksum of the release of a collection that is loaded."""
     checksum: str | None = await _queries.release_loaded(connection, name=name)
@@ -166,6 +176,7 @@ async def note_release(connection: Connection, release: Release, *, now: Instant
         name=release.name,
         checksum=release.checksum,
         as_of=release.as_of,
+        records_since=release.records_since,
         title=release.title,
         provenance=release.provenance,
         licence=release.licence,
@@ -185,6 +196,7 @@ async def releases(connection: Connection) -> list[Release]:
             row["provenance"],
             row["licence"],
             row["attribution"],
+            row["records_since"],
         )
         async for row in _queries.releases(connection)
     ]

@@ -150,6 +150,14 @@ VALUES (:edition)
     ON CONFLICT ON CONSTRAINT edition_pkey DO UPDATE
    SET edition = excluded.edition;
 
+-- name: records_since(name)$
+-- Since when the release of a collection that is loaded knows what was there.
+SELECT r.records_since
+  FROM places.release AS r
+ WHERE r.name = :name
+ ORDER BY r.loaded_at DESC
+ LIMIT 1;
+
 -- name: release_loaded(name)$
 -- The checksum of the release of a collection that was loaded last.
 SELECT r.checksum
@@ -158,17 +166,22 @@ SELECT r.checksum
  ORDER BY r.loaded_at DESC
  LIMIT 1;
 
--- name: note_release(name, checksum, as_of, title, provenance, licence, attribution, loaded_at)!
--- Note a release as the one that is loaded now.
-INSERT INTO places.release AS r (name, checksum, as_of, title, provenance, licence, attribution, loaded_at)
-VALUES (:name, :checksum, :as_of, :title, :provenance, :licence, :attribution, :loaded_at)
+-- name: note_release(name, checksum, as_of, records_since, title, provenance, licence, attribution, loaded_at)!
+-- Note a release as the one that is loaded now: its time is the latest, also when the clock went back.
+INSERT INTO places.release AS r
+       (name, checksum, as_of, records_since, title, provenance, licence, attribution, loaded_at)
+SELECT :name, :checksum, :as_of, :records_since, :title, :provenance, :licence, :attribution,
+       greatest(:loaded_at::timestamptz, max(known.loaded_at) + interval '1 microsecond')
+  FROM places.release AS known
+ WHERE known.name = :name
     ON CONFLICT ON CONSTRAINT release_pkey DO UPDATE
    SET loaded_at = excluded.loaded_at;
 
 -- name: releases()
 -- The release of each collection that is loaded, with where it comes from.
 SELECT DISTINCT ON (r.name)
-       r.name, r.checksum, r.as_of, r.title, r.provenance, r.licence, r.attribution, r.loaded_at
+       r.name, r.checksum, r.as_of, r.records_since, r.title, r.provenance, r.licence, r.attribution,
+       r.loaded_at
   FROM places.release AS r
  ORDER BY r.name, r.loaded_at DESC;
 
