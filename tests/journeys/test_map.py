@@ -235,6 +235,7 @@ async def test_the_device_says_where_one_is(
     )
     page = await context.new_page()
     await show_picker(page, map_house, here, tmp_path)
+    await expect(page.get_by_role("button", name="Bỏ vị trí này")).not_to_be_visible()
     await page.get_by_role("button", name="Dùng vị trí hiện tại của tôi").click()
     await expect(page.locator(".place-said")).to_have_text(
         "Đã có vị trí của bạn, chính xác khoảng 18 m. Vị trí thuộc Phường Phan Thiết."
