@@ -195,6 +195,8 @@ async def test_a_former_unit_says_what_it_is_today_and_a_former_district_is_a_ta
     district = await country_web.page("/don-vi/thanh-pho-phan-thiet-binh-thuan")
     assert district.text.count('<th scope="row">') == 15
     assert "Phường Mũi Né Phường Mũi Né 22915" in words(district.text)
+    assert "Không có đơn vị nào thay thế" in words(district.text)
+    assert "Không có đơn vị nào thay thế" not in ward
 
 
 @pytest.mark.parametrize("slug", ["khong-co", "..%2f..%2fetc", "A'B", "x" * 500, "urn:ngsi-ld:Device:1"])

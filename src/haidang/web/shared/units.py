@@ -14,7 +14,7 @@ from haidang.kernel.geometry import Position
 from haidang.kernel.ids import UrnMalformed, check_urn
 from haidang.kernel.instants import VIETNAM, Instant
 from haidang.kernel.text import nfc
-from haidang.places.errors import UnitUnknown
+from haidang.places.errors import ReportingAreaUnknown, UnitUnknown
 from haidang.web.shared.house import Scope
 
 UNITS_PATH = "/don-vi"
@@ -24,7 +24,10 @@ LONGEST_ADDRESS = 300
 """An address or name that is longer is refused, not cut: the cut half may have been the better one."""
 
 _UNIT = "urn:haidang:unit:"
-_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,120}")
+_AREA = "urn:haidang:reporting-area:"
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,494}")
+"""As long as the longest URN (512) leaves room for: a unit of 300 letters has its whole name in its id."""
+
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ufeff\ud800-\udfff]+")
 _MOST_BYTES = 16_000
 _SHOWN = 40
@@ -67,6 +70,14 @@ def unit_id_of(slug: str) -> str:
     if not _SLUG.fullmatch(slug):
         raise UnitUnknown(unit_id=_short(slug))
     return _UNIT + slug
+
+
+def area_id_of(slug: str) -> str:
+    """The id of the reporting area that its last part, or the id, means; raises ReportingAreaUnknown."""
+    last = slug.removeprefix(_AREA)
+    if not _SLUG.fullmatch(last):
+        raise ReportingAreaUnknown(area_id=_short(slug))
+    return _AREA + last
 
 
 def query_of(scope: Scope) -> Mapping[str, str]:

@@ -33,12 +33,13 @@ from haidang.web.api.places.documents import (
     unit_document,
 )
 from haidang.web.api.places.errors import LevelUnknown, PointNeeded, WardsNeedParent
+from haidang.web.api.places.reckonings import area_document, reckoning_routes
 from haidang.web.shared.answers import JSON, Header, Whole, header_of
 from haidang.web.shared.audiences import actor_of
 from haidang.web.shared.editions import KeptByEdition
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.routes import sent
-from haidang.web.shared.units import day_of, plain_text, position_of, query_of, unit_id_of
+from haidang.web.shared.units import area_id_of, day_of, plain_text, position_of, query_of, unit_id_of
 
 MOST_FOUND = 20
 _WORTH_A_THREAD = 100_000
@@ -61,6 +62,9 @@ def places_routes(house: House) -> list[HTTPRouteHandler]:
         face.route("/api/places/resolve", "places.resolve", face.resolve),
         face.route("/api/places/search", "places.search", face.search),
         face.route("/api/places/outlines", "places.outlines", face.outlines),
+        face.route("/api/places/areas", "places.areas", face.areas),
+        face.route("/api/places/areas/{area_id:str}", "places.area", face.area),
+        *reckoning_routes(house),
     ]
 
 
@@ -117,11 +121,13 @@ class _PlacesFace:
         path = await service.path_of(asked.actor, connection, unit_id)
         became = await service.became(asked.actor, connection, unit_id)
         came_from = await service.came_from(asked.actor, connection, unit_id)
+        through = await service.became_through_wards(asked.actor, connection, unit_id, asked.on)
         document = {
             **unit_document(path[-1]),
             "above": [named(one) for one in path[:-1]],
             "came_from": [succession_document(one) for one in came_from],
             "became": [succession_document(one) for one in became],
+            "became_through_wards": [named(one) for one in through],
         }
         return _json(document, _FACTS)
 
@@ -177,6 +183,26 @@ class _PlacesFace:
 
         key = (asked.on, asked.query.get("level", "").strip(), asked.query.get("parent", ""))
         return await self._outlines.get(edition, key, make)
+
+    async def areas(self, asked: _Asked, connection: Connection) -> Whole:
+        """The former units that people still report by."""
+        areas = await service.reporting_areas(asked.actor, connection)
+        formers = await service.units(asked.actor, connection, [one.former_id for one in areas])
+        return _json({"areas": [area_document(one, formers[one.former_id]) for one in areas]}, _FACTS)
+
+    async def area(self, asked: _Asked, connection: Connection) -> Whole:
+        """One of them with its wards of a day."""
+        area_id = area_id_of(str(asked.parameters["area_id"]))
+        wards = await service.units_of_area(asked.actor, connection, area_id, asked.on)
+        areas = await service.reporting_areas(asked.actor, connection)
+        area = next(one for one in areas if one.area_id == area_id)
+        former = await service.unit(asked.actor, connection, area.former_id)
+        document = {
+            **area_document(area, former),
+            "on": asked.on,
+            "units": [unit_document(one) for one in wards],
+        }
+        return _json(document, _FACTS)
 
     async def _listed(self, asked: _Asked, connection: Connection) -> list[Unit]:
         """Those asked for: of a level, right below a unit; raises WardsNeedParent, UnitUnknown."""

@@ -419,6 +419,8 @@ class _UnitPages:
             stands=unit.stood_on(visit.today),
             made_of=views.steps_of(one.made_of, one.above),
             became=views.steps_of(one.became, one.above),
+            through=one.through,
+            unit_path=unit_path,
             groups=[group for group in groups if group.size],
             size=len(one.rows),
             picture=picture,
@@ -432,6 +434,7 @@ class _UnitPages:
         unit = path[-1]
         made_of = await service.came_from(actor, connection, unit_id)
         became = await service.became(actor, connection, unit_id)
+        through = await service.became_through_wards(actor, connection, unit_id, today)
         last_day = min(today, _eve(unit.valid_to)) if unit.valid_to else today
         below = await trees.units_below(actor, connection, [unit_id], last_day)
         wards = [one for one in below if one.level is Level.WARD]
@@ -445,7 +448,7 @@ class _UnitPages:
         above = await trees.above_all(actor, connection, [*ends, *wards])
         rows = views.rows_of(wards, links, above)
         districts = [one for one in below if one.level is Level.DISTRICT]
-        return _One(path, made_of, became, rows, districts, above)
+        return _One(path, made_of, became, through, rows, districts, above)
 
     async def _picture_of(
         self, visit: _Visit, connection: Connection, edition: UUID | None, one: "_One"
@@ -540,6 +543,7 @@ class _One:
     path: Sequence[Unit]
     made_of: Sequence[Succession]
     became: Sequence[Succession]
+    through: Sequence[Unit]
     rows: Sequence[Row]
     districts: Sequence[Unit]
     above: Mapping[str, tuple[Unit, ...]]
