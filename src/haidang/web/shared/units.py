@@ -14,6 +14,7 @@ from haidang.kernel.geometry import Position
 from haidang.kernel.ids import UrnMalformed, check_urn
 from haidang.kernel.instants import VIETNAM, Instant
 from haidang.kernel.text import nfc
+from haidang.places.days import check_day
 from haidang.places.errors import ReportingAreaUnknown, UnitUnknown
 from haidang.web.shared.house import Scope
 
@@ -103,15 +104,19 @@ def shown_again(typed: str) -> str:
 
 
 def day_of(text: str, now: Instant) -> date:
-    """A day as people or programs write it; today in Vietnam for none. Raises DateUnreadable."""
+    """A day as people or programs write it; today in Vietnam for none.
+
+    Raises DateUnreadable, DayTooFarAhead.
+    """
     text = text.strip()
     if not text:
         return now.astimezone(VIETNAM).date()
     for form in _WRITTEN:
         try:
-            return datetime.strptime(text[:_SHOWN], form).date()  # noqa: DTZ007 - a day, not a moment
+            day = datetime.strptime(text[:_SHOWN], form).date()  # noqa: DTZ007 - a day, not a moment
         except ValueError:
             continue
+        return check_day(day)
     raise DateUnreadable(text=_short(text))
 
 

@@ -113,7 +113,9 @@ class _PlacesFace:
     async def units(self, asked: _Asked, connection: Connection) -> Whole:
         """The units of a day: provinces, or those right below a unit."""
         found = await self._listed(asked, connection)
-        return _json({"on": asked.on, "units": [unit_document(one) for one in found]}, _FACTS)
+        since = await service.records_since(asked.actor, connection)
+        listed = [unit_document(one) for one in found]
+        return _json({"on": asked.on, "recordsSince": since, "units": listed}, _FACTS)
 
     async def unit(self, asked: _Asked, connection: Connection) -> Whole:
         """One unit with what stands above it, what it was made of and what it became."""
@@ -141,7 +143,8 @@ class _PlacesFace:
         path: list[Unit] = []
         if found is not None:
             path = await service.path_of(asked.actor, connection, found.unit.unit_id)
-        return _json(unit_at_document(found, path, asked.on, *at), _TYPED)
+        since = await service.records_since(asked.actor, connection)
+        return _json({**unit_at_document(found, path, asked.on, *at), "recordsSince": since}, _TYPED)
 
     async def resolve(self, asked: _Asked, connection: Connection) -> Whole:
         """What an address or a name means today, or on a day."""

@@ -29,6 +29,7 @@ from haidang.places.basemap.archive import Archive
 from haidang.places.basemap.features import LEAST_ZOOM as BASE_LEAST_ZOOM
 from haidang.places.basemap.features import MOST_ZOOM as BASE_MOST_ZOOM
 from haidang.places.basemap.maps import BaseMap, base_map_in_use
+from haidang.places.days import check_day
 from haidang.places.land import ATTRIBUTION, land, land_tile
 from haidang.places.service import edition
 from haidang.places.unit_tiles import UnitTiles
@@ -284,9 +285,10 @@ def _tile(content: bytes, keeping: bytes) -> Whole:
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise DayUnreadable(text=text[:40]) from None
+    return check_day(day)
 
 
 def _short(version: str) -> str:

@@ -27,7 +27,7 @@ from haidang.kernel.text import fold
 from haidang.places import finding, service, trees
 from haidang.places.model import TWO_LEVELS_SINCE, Level, Succession, Unit, UnitAt
 from haidang.web.portal.units import views
-from haidang.web.portal.units.views import EVE_OF_TWO_LEVELS, OLDEST_LIST, Answer, Group, Row
+from haidang.web.portal.units.views import EVE_OF_TWO_LEVELS, Answer, Group, Row
 from haidang.web.shared.answers import Whole
 from haidang.web.shared.audiences import actor_of
 from haidang.web.shared.editions import KeptByEdition
@@ -231,6 +231,7 @@ class _UnitPages:
         async with reading(self._house.pool) as connection:
             actor = visit.actor
             edition = await service.edition(actor, connection)
+            oldest = await service.records_since(actor, connection)
             nation = await self._provinces(actor, connection, edition, on)
             if chosen is None:
                 province = await self._home(visit, connection, edition)
@@ -257,8 +258,8 @@ class _UnitPages:
             on=on,
             today=visit.today,
             former_view=on < TWO_LEVELS_SINCE,
-            too_old=on < OLDEST_LIST,
-            oldest=OLDEST_LIST,
+            too_old=on < oldest,
+            oldest=oldest,
             eve=EVE_OF_TWO_LEVELS,
             since=TWO_LEVELS_SINCE,
             words=words,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import timedelta
 
 from haidang.kernel.text import fold
 from haidang.places.model import TWO_LEVELS_SINCE, Level, Succession, Unit
@@ -10,9 +10,6 @@ from haidang.places.naming import Candidate, Resolution
 from haidang.web.shared.units import unit_path
 
 EVE_OF_TWO_LEVELS = TWO_LEVELS_SINCE - timedelta(days=1)
-
-OLDEST_LIST = date(2025, 3, 1)
-"""Our list of former units is of this day (places/facts/units.toml): of what ended earlier we know little."""
 
 _SURE, _LIKELY = 0.95, 0.8
 
