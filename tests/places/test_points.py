@@ -198,13 +198,14 @@ async def test_who_asks_first_together_waits_for_one_reading(
     visitor: Actor, country_pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "_mosaics", {})
-    read, outlines_of_level = [], service.store.outlines_of_level
+    read: list[Level] = []
+    outlines_of_level = store.outlines_of_level
 
     async def counted(connection: Connection, level: Level) -> list[DatedOutline]:
         read.append(level)
         return await outlines_of_level(connection, level)
 
-    monkeypatch.setattr(service.store, "outlines_of_level", counted)
+    monkeypatch.setattr(store, "outlines_of_level", counted)
 
     async def ask() -> list[str | None]:
         async with country_pool.acquire() as connection:
