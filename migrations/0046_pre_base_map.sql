@@ -36,7 +36,7 @@ COMMENT ON COLUMN places.base_map.built_by IS
 -- Whichever map is in use, it is one.
 CREATE UNIQUE INDEX IF NOT EXISTS base_map_in_use ON places.base_map (tenant) WHERE in_use;
 
--- What a base map names: the gazetteer of the search box. `unit_id` is the ward it lies in today.
+-- What a base map names: the gazetteer of the search box.
 CREATE TABLE IF NOT EXISTS places.named_place (
     tenant text NOT NULL,
     base_map_id uuid NOT NULL,
@@ -46,7 +46,6 @@ CREATE TABLE IF NOT EXISTS places.named_place (
     layer text NOT NULL,
     kind text NOT NULL,
     weight integer NOT NULL,
-    unit_id text,
     longitude double precision NOT NULL,
     latitude double precision NOT NULL,
     CONSTRAINT named_place_pkey PRIMARY KEY (tenant, base_map_id, place_no),
@@ -59,7 +58,6 @@ COMMENT ON COLUMN places.named_place.name IS 'personal: no';
 COMMENT ON COLUMN places.named_place.name_en IS 'personal: no';
 COMMENT ON COLUMN places.named_place.layer IS 'personal: no';
 COMMENT ON COLUMN places.named_place.kind IS 'personal: no';
-COMMENT ON COLUMN places.named_place.unit_id IS 'personal: no';
 
 -- Each word of a folded name and what follows it, so that "hue" finds "Đường Nguyễn Huệ" by an index.
 CREATE TABLE IF NOT EXISTS places.named_place_start (

@@ -1040,7 +1040,6 @@ def basemap_build(files: tuple[Path, ...], epsg: int | None, licence: str | None
     except ImportError as missing:
         raise BaseMapToolsMissing from missing
     from haidang.places.basemap.maps import keep_base_map  # noqa: PLC0415 - see above
-    from haidang.places.service import units_at  # noqa: PLC0415 - see above
 
     settings = _settings()
     progress = Progress(Console(), translate)
@@ -1071,7 +1070,7 @@ def basemap_build(files: tuple[Path, ...], epsg: int | None, licence: str | None
             async with _connection() as connection:
                 async with connection.transaction():
                     _base_map_id, unneeded = await keep_base_map(
-                        operator(), connection, objects, built, now=_CLOCK.now(), units_at=units_at
+                        operator(), connection, objects, built, now=_CLOCK.now()
                     )
                 for content_id in unneeded:
                     await objects.delete(operator(), content_id)

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -23,7 +23,7 @@ from haidang.places.basemap.maps import (
     use_base_map,
 )
 from haidang.places.gazetteer import find_named_places, starts_of
-from haidang.places.service import unit, units_at
+from haidang.places.service import unit
 from tests.places.map_files import TOWN, Extract, Way, write_osm_pbf
 
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
@@ -43,9 +43,7 @@ def built(folder: Path, licence: str, extract: Extract = TOWN) -> BuiltMap:
 async def keep(
     connection: Connection, objects: ObjectFiles, one: BuiltMap, hours: int = 0
 ) -> tuple[UUID, list[str]]:
-    return await keep_base_map(
-        KEEPER, connection, objects, one, now=NOW + timedelta(hours=hours), units_at=units_at
-    )
+    return await keep_base_map(KEEPER, connection, objects, one, now=NOW + timedelta(hours=hours))
 
 
 async def test_names_are_found_without_marks_by_any_of_their_words(
@@ -54,7 +52,7 @@ async def test_names_are_found_without_marks_by_any_of_their_words(
     await keep(country, objects, built(tmp_path, "ODbL"))
 
     async def found(words: str) -> list[str]:
-        return [one.name for one in await find_named_places(anonymous(), country, words)]
+        return [one.place.name for one in await find_named_places(anonymous(), country, words, on=NOW.date())]
 
     assert await found("tran hung") == ["Trần Hưng Đạo"]
     assert await found("ĐẠO") == ["Trần Hưng Đạo"]
@@ -63,10 +61,13 @@ async def test_names_are_found_without_marks_by_any_of_their_words(
     assert await found("Phan Thiết xyz") == []
     assert await found("") == []
     assert await found("%") == []
-    (street,) = await find_named_places(anonymous(), country, "nguyễn huệ")
-    assert (street.layer, street.kind) == ("street", "local")
+    (street,) = await find_named_places(anonymous(), country, "nguyễn huệ", on=NOW.date())
+    assert (street.place.layer, street.place.kind) == ("street", "local")
     assert street.unit_id is not None
     assert (await unit(KEEPER, country, street.unit_id)).full_name.startswith("Phường")
+    before = date(2025, 6, 30)  # another ward then, of which we hold no outline
+    (then,) = await find_named_places(anonymous(), country, "nguyễn huệ", on=before)
+    assert then.unit_id is None
 
 
 async def test_what_is_near_comes_first(country: Connection, objects: ObjectFiles, tmp_path: Path) -> None:
@@ -78,8 +79,8 @@ async def test_what_is_near_comes_first(country: Connection, objects: ObjectFile
     )
     await keep(country, objects, built(tmp_path, "ODbL", two))
     for near in ((108.1, 10.9), (109.2, 13.8)):
-        first, second = await find_named_places(anonymous(), country, "le loi", near=near)
-        assert abs(first.longitude - near[0]) < 0.1 < abs(second.longitude - near[0])
+        first, second = await find_named_places(anonymous(), country, "le loi", near=near, on=NOW.date())
+        assert abs(first.place.longitude - near[0]) < 0.1 < abs(second.place.longitude - near[0])
 
 
 async def test_a_new_map_takes_the_place_of_the_old_one_and_can_be_undone(
@@ -92,13 +93,13 @@ async def test_a_new_map_takes_the_place_of_the_old_one_and_can_be_undone(
     second, unneeded = await keep(country, objects, built(tmp_path, "B", other), hours=1)
     assert unneeded == []
     assert [one.base_map_id for one in await list_base_maps(KEEPER, country)] == [second, first]
-    assert await find_named_places(anonymous(), country, "tran hung dao") == []
-    assert len(await find_named_places(anonymous(), country, "hung vuong")) == 1
+    assert await find_named_places(anonymous(), country, "tran hung dao", on=NOW.date()) == []
+    assert len(await find_named_places(anonymous(), country, "hung vuong", on=NOW.date())) == 1
     await use_base_map(KEEPER, country, first)
     used = await base_map_in_use(anonymous(), country)
     assert used is not None
     assert (used.base_map_id, used.licence) == (first, "A")
-    assert len(await find_named_places(anonymous(), country, "tran hung dao")) == 1
+    assert len(await find_named_places(anonymous(), country, "tran hung dao", on=NOW.date())) == 1
 
 
 async def test_only_the_map_in_use_and_the_one_before_are_kept(
@@ -124,14 +125,14 @@ async def test_an_archive_that_two_maps_share_is_not_given_up(
     (left,) = await list_base_maps(KEEPER, country)
     assert await remove_base_map(KEEPER, country, second) == [left.content_id]
     assert await base_map_in_use(anonymous(), country) is None
-    assert await find_named_places(anonymous(), country, "phan thiet") == []
+    assert await find_named_places(anonymous(), country, "phan thiet", on=NOW.date()) == []
 
 
 async def test_only_administrators_change_base_maps(
     country: Connection, objects: ObjectFiles, tmp_path: Path
 ) -> None:
     with pytest.raises(BaseMapsAreForAdministrators):
-        await keep_base_map(anonymous(), country, objects, built(tmp_path, "A"), now=NOW, units_at=units_at)
+        await keep_base_map(anonymous(), country, objects, built(tmp_path, "A"), now=NOW)
     for change in (use_base_map, remove_base_map):
         with pytest.raises(BaseMapsAreForAdministrators):
             await change(anonymous(), country, uuid4())

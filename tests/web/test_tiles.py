@@ -20,7 +20,6 @@ from haidang.kernel.actors import Audience, part
 from haidang.kernel.instants import SetClock
 from haidang.places.basemap.building import build_map, licence_of, read_map_file
 from haidang.places.basemap.maps import keep_base_map
-from haidang.places.service import units_at
 from haidang.web.asgi import build_application
 from haidang.web.shared.house import House
 from tests.places.map_files import write_osm_pbf
@@ -151,7 +150,7 @@ async def test_the_base_map_is_served_from_its_archive(
     built = build_map(read, licence_of(read, None))
     objects = open_objects((tmp_path / "objects").as_uri(), {})
     async with country_pool.acquire() as connection, connection.transaction():
-        await keep_base_map(part("test"), connection, objects, built, now=NOW, units_at=units_at)
+        await keep_base_map(part("test"), connection, objects, built, now=NOW)
     catalog = (await country.get("/tiles/catalog.json")).json
     assert "OpenStreetMap" in catalog["base"]["attribution"]
     path = catalog["base"]["tiles"].format(z=12, x=3277, y=1922)

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
 import shapely
 
 from haidang.infra.database import Connection
@@ -15,6 +17,7 @@ from haidang.kernel.geometry import Position
 from haidang.kernel.text import fold
 from haidang.kernel.tiles import Shapes
 from haidang.places.basemap.features import MapFeatures
+from haidang.places.service import units_at
 
 _queries = load_queries(Path(__file__).parent / "sql" / "gazetteer.sql")
 
@@ -28,7 +31,7 @@ _LIKE = re.compile(r"([\\%_])")
 
 @dataclass(frozen=True, slots=True)
 class NamedPlace:
-    """A street, a water or a place that the base map names, with the ward it lies in, and where to look.
+    """A street, a water or a place that the base map names, and where to look.
 
     `layer` is `street`, `water` or `place`; `kind` is the map's finer word (docs/reference/tiles.md).
     """
@@ -37,15 +40,31 @@ class NamedPlace:
     name_en: str | None
     layer: str
     kind: str
-    unit_id: str | None
     longitude: float
     latitude: float
 
 
+@dataclass(frozen=True, slots=True)
+class PlaceFound:
+    """A named place with the ward it lies in on the day of the question, if we hold that ward's outline."""
+
+    place: NamedPlace
+    unit_id: str | None
+
+
 async def find_named_places(
-    actor: Actor, connection: Connection, words: str, *, most: int = 10, near: Position | None = None
-) -> list[NamedPlace]:
-    """Names with a word that begins like `words`, folded; those near a position first. None without a map."""
+    actor: Actor,
+    connection: Connection,
+    words: str,
+    *,
+    on: date,
+    most: int = 10,
+    near: Position | None = None,
+) -> list[PlaceFound]:
+    """Names with a word that begins like `words`, folded; those near a position first. None without a map.
+
+    The ward is looked up each time: a change of units moves streets to other wards, and no map is built anew.
+    """
     folded = fold(words)
     if not folded:
         return []
@@ -58,7 +77,13 @@ async def find_named_places(
         latitude=latitude,
         most=max(1, min(most, 50)),
     )
-    return [NamedPlace(**dict(row)) async for row in rows]
+    places = [NamedPlace(**dict(row)) async for row in rows]
+    if not places:
+        return []
+    longitudes = np.array([one.longitude for one in places], dtype=np.float64)
+    latitudes = np.array([one.latitude for one in places], dtype=np.float64)
+    wards = await units_at(actor, connection, longitudes, latitudes, on)
+    return [PlaceFound(place, ward) for place, ward in zip(places, wards, strict=True)]
 
 
 def named_places_of(features: MapFeatures) -> list[NamedPlace]:
@@ -80,7 +105,6 @@ def named_places_of(features: MapFeatures) -> list[NamedPlace]:
             name_en=features.names_en[number],
             layer=features.layers[number],
             kind=features.kinds[number],
-            unit_id=None,
             longitude=longitude,
             latitude=latitude,
         )
@@ -126,9 +150,8 @@ async def keep_named_places(
     connection: Connection,
     base_map_id: UUID,
     places: Sequence[NamedPlace],
-    unit_ids: Sequence[str | None],
 ) -> None:
-    """Write down what a new map names, with the ward of each."""
+    """Write down what a new map names."""
     numbers = list(range(len(places)))
     await _queries.insert_named_places(
         connection,
@@ -140,7 +163,6 @@ async def keep_named_places(
         layers=[one.layer for one in places],
         kinds=[one.kind for one in places],
         weights=[weight_of(one) for one in places],
-        unit_ids=list(unit_ids),
         longitudes=[one.longitude for one in places],
         latitudes=[one.latitude for one in places],
     )

@@ -1,13 +1,9 @@
 """The base maps of a province: kept, chosen, removed. One is in use; the one before it stays for undo."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import TypeAlias
 from uuid import UUID, uuid4
-
-import numpy as np
 
 from haidang.infra.database import Connection, Row
 from haidang.infra.objects import ObjectFiles
@@ -15,7 +11,6 @@ from haidang.infra.queries import load_queries
 from haidang.kernel.actors import Actor, Audience
 from haidang.kernel.geometry import Box
 from haidang.kernel.instants import Instant
-from haidang.kernel.tiles import Floats
 from haidang.places.basemap.errors import BaseMapsAreForAdministrators, BaseMapUnknown
 from haidang.places.gazetteer import NamedPlace, keep_named_places
 
@@ -23,9 +18,6 @@ _queries = load_queries(Path(__file__).parents[1] / "sql" / "basemap.sql")
 
 KEPT = 2
 """How many maps are kept: the one in use, and the one before it."""
-
-UnitsAt: TypeAlias = Callable[[Actor, Connection, Floats, Floats, date], Awaitable[Sequence[str | None]]]
-"""Which unit each of many points is in on a day: `places.service.units_at`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +58,6 @@ async def keep_base_map(
     built: BuiltMap,
     *,
     now: Instant,
-    units_at: UnitsAt,
 ) -> tuple[UUID, list[str]]:
     """Keep a map and use it from this commit on; maps older than the one before are forgotten.
 
@@ -94,15 +85,7 @@ async def keep_base_map(
         built_at=now,
         built_by=actor.actor_id,
     )
-    places = built.named_places
-    unit_ids = await units_at(
-        actor,
-        connection,
-        np.array([one.longitude for one in places], dtype=np.float64),
-        np.array([one.latitude for one in places], dtype=np.float64),
-        now.date(),
-    )
-    await keep_named_places(actor, connection, base_map_id, places, unit_ids)
+    await keep_named_places(actor, connection, base_map_id, built.named_places)
     await _use(connection, actor.tenant, base_map_id)
     staying = sorted(before, key=lambda row: not row["in_use"])[: KEPT - 1]
     leaving = [row for row in before if row not in staying]

@@ -1,14 +1,14 @@
--- name: insert_named_places(tenant, base_map_id, place_nos, names, names_en, layers, kinds, weights, unit_ids, longitudes, latitudes)!
+-- name: insert_named_places(tenant, base_map_id, place_nos, names, names_en, layers, kinds, weights, longitudes, latitudes)!
 -- What a map names.
 INSERT INTO places.named_place
-       (tenant, base_map_id, place_no, name, name_en, layer, kind, weight, unit_id, longitude, latitude)
+       (tenant, base_map_id, place_no, name, name_en, layer, kind, weight, longitude, latitude)
 SELECT :tenant, CAST(:base_map_id AS uuid), one.place_no, one.name, one.name_en, one.layer, one.kind, one.weight,
-       one.unit_id, one.longitude, one.latitude
+       one.longitude, one.latitude
   FROM unnest(CAST(:place_nos AS integer[]), CAST(:names AS text[]), CAST(:names_en AS text[]),
               CAST(:layers AS text[]), CAST(:kinds AS text[]), CAST(:weights AS integer[]),
-              CAST(:unit_ids AS text[]), CAST(:longitudes AS double precision[]),
+              CAST(:longitudes AS double precision[]),
               CAST(:latitudes AS double precision[]))
-       AS one (place_no, name, name_en, layer, kind, weight, unit_id, longitude, latitude);
+       AS one (place_no, name, name_en, layer, kind, weight, longitude, latitude);
 
 -- name: insert_starts(tenant, base_map_id, starts, words, place_nos)!
 -- The words by which they are found; a start that a name has twice counts at its first place.
@@ -28,9 +28,10 @@ WITH begun AS MATERIALIZED (
                  JOIN places.base_map AS m ON m.tenant = s.tenant AND m.base_map_id = s.base_map_id AND m.in_use
                 WHERE s.tenant = :tenant
                   AND s.start LIKE CAST(:pattern AS text)
+                ORDER BY s.start, s.word, s.place_no
                 LIMIT 1000) AS s
         GROUP BY s.base_map_id, s.place_no)
-SELECT p.name, p.name_en, p.layer, p.kind, p.unit_id, p.longitude, p.latitude
+SELECT p.name, p.name_en, p.layer, p.kind, p.longitude, p.latitude
   FROM begun AS b
   JOIN places.named_place AS p
     ON p.tenant = :tenant AND p.base_map_id = b.base_map_id AND p.place_no = b.place_no

@@ -133,10 +133,11 @@ class NamedPlaceSource:
 
     async def find(self, connection: Connection, asked: Asked, most: int) -> Sequence[SearchHit]:
         """Those with a word that begins so, with the ward they lie in."""
-        found = await find_named_places(asked.actor, connection, asked.question.text, most=most)
+        on = asked.now.astimezone(VIETNAM).date()
+        found = await find_named_places(asked.actor, connection, asked.question.text, on=on, most=most)
         wards = await units(asked.actor, connection, sorted({one.unit_id for one in found if one.unit_id}))
         return [
-            SearchHit(one.name, "", wards[one.unit_id].full_name if one.unit_id in wards else "")
+            SearchHit(one.place.name, "", wards[one.unit_id].full_name if one.unit_id in wards else "")
             for one in found
         ]
 

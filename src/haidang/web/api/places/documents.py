@@ -121,9 +121,8 @@ def found_document(found: UnitFound) -> dict[str, Any]:
     }
 
 
-def named_place_document(place: NamedPlace, wards: Mapping[str, Unit]) -> dict[str, Any]:
+def named_place_document(place: NamedPlace, ward: Unit | None) -> dict[str, Any]:
     """A street, water or place of the base map, in the same form."""
-    ward = wards.get(place.unit_id or "")
     return {
         "kind": place.layer,
         "id": None,
