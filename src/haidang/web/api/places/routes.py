@@ -167,12 +167,12 @@ class _PlacesFace:
         words = plain_text(asked.query.get("q", ""))
         found = await finding.find_units(asked.actor, connection, words, on=asked.on, most=MOST_FOUND)
         places = await find_named_places(
-            asked.actor, connection, words, most=MOST_FOUND, near=position_of(asked.query)
+            asked.actor, connection, words, on=asked.on, most=MOST_FOUND, near=position_of(asked.query)
         )
         ids = sorted({one.unit_id for one in places if one.unit_id})
         wards = await service.units(asked.actor, connection, ids)
         hits = [found_document(one) for one in found]
-        hits += [named_place_document(one, wards) for one in places]
+        hits += [named_place_document(one.place, wards.get(one.unit_id or "")) for one in places]
         return _json(hits[:MOST_FOUND], _TYPED)
 
     async def outlines(self, asked: _Asked, connection: Connection) -> Whole:
