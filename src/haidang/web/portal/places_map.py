@@ -88,7 +88,7 @@ class _Ground:
 
 
 _grounds: KeptByEdition[_Ground] = KeptByEdition(4)
-"""Of the province and the day: the wards of the whole country are read for each, to know what is held finely."""  # noqa: E501
+"""Of the province and the day: for each, the wards of the whole country are read, to know which are fine."""
 
 
 def map_route(house: House, frame: Frame) -> HTTPRouteHandler:

@@ -45,7 +45,7 @@ MOST_FOUND = 20
 _WORTH_A_THREAD = 100_000
 """Bytes of an answer whose packing would keep others waiting: half a millisecond of it or more."""
 _MOST_OUTLINES = 16
-"""Answers with outlines that are kept: a province's is a megabyte, with its packed forms a megabyte and a half."""  # noqa: E501
+"""Answers with outlines that are kept: a province's is a megabyte, half as much again when packed."""
 _GEOJSON = b"application/geo+json"
 _FACTS = b"public, max-age=300"
 _TYPED = b"private, no-cache"
