@@ -21,6 +21,7 @@ from haidang.places.changes import (
     Source,
     Surroundings,
     Trouble,
+    _km2,
     plan_change,
 )
 from haidang.places.drafting import (
@@ -475,3 +476,8 @@ def test_figures_are_of_this_country(figure: str) -> None:
     assert read_change(text.encode(), toml=True).merge
     with pytest.raises(ChangeMalformed):
         read_change((text + figure).encode(), toml=True)
+
+
+def test_areas_of_findings_are_measured_on_the_ellipsoid() -> None:
+    """A box of a tenth of a degree at 12° N: 120.4 km² on WGS 84, 121.2 on a plane of 111,320 m a degree."""
+    assert _km2(shapely.box(108.0, 12.0, 108.1, 12.1)) == pytest.approx(120.45, abs=0.01)
