@@ -11,7 +11,7 @@ from tests.web.client import Client
 async def test_the_answer_says_since_when_units_are_known(country_web: Client, address: str) -> None:
     reply = await country_web.get(f"{address}on=1960-01-01")
     assert reply.status == 200
-    assert (reply.json["on"], reply.json["recordsSince"]) == ("1960-01-01", "2025-03-01")
+    assert (reply.json["on"], reply.json["records_since"]) == ("1960-01-01", "2025-03-01")
 
 
 @pytest.mark.parametrize("on", ["9999-12-31", "3000-01-01"])

@@ -115,7 +115,7 @@ class _PlacesFace:
         found = await self._listed(asked, connection)
         since = await service.records_since(asked.actor, connection)
         listed = [unit_document(one) for one in found]
-        return _json({"on": asked.on, "recordsSince": since, "units": listed}, _FACTS)
+        return _json({"on": asked.on, "records_since": since, "units": listed}, _FACTS)
 
     async def unit(self, asked: _Asked, connection: Connection) -> Whole:
         """One unit with what stands above it, what it was made of and what it became."""
@@ -144,7 +144,7 @@ class _PlacesFace:
         if found is not None:
             path = await service.path_of(asked.actor, connection, found.unit.unit_id)
         since = await service.records_since(asked.actor, connection)
-        return _json({**unit_at_document(found, path, asked.on, *at), "recordsSince": since}, _TYPED)
+        return _json({**unit_at_document(found, path, asked.on, *at), "records_since": since}, _TYPED)
 
     async def resolve(self, asked: _Asked, connection: Connection) -> Whole:
         """What an address or a name means today, or on a day."""

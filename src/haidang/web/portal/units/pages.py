@@ -6,7 +6,7 @@ they typed something: that page is theirs.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -50,7 +50,7 @@ from haidang.web.shared.units import (
 )
 
 _MOST_WORDS = 80
-_NEIGHBOURHOOD = 0.6
+_NEIGHBOURHOOD = 1.2
 """How far around a unit its picture reaches, in parts of its own size."""
 
 _MARGIN = 0.25
@@ -504,7 +504,9 @@ class _UnitPages:
             near = await trees.units_below(actor, connection, parents, today)
         boxes = [one.box for one in chosen if one.box is not None]
         near = [
-            one for one in near if one.box is not None and any(one.box.meets(_wider(box)) for box in boxes)
+            one
+            for one in near
+            if one.box is not None and any(one.box.meets(_seen_around(box)) for box in boxes)
         ]
         ids = [one.unit_id for one in (*chosen, *near)]
         shapes = await service.outlines(actor, connection, ids)
@@ -610,15 +612,17 @@ def _box_of(unit: Unit, became: Sequence[Unit]) -> Box | None:
         max(one.east for one in boxes),
         max(one.north for one in boxes),
     )
-    return whole if unit.level is Level.PROVINCE else _wider(whole, _MARGIN)
+    if unit.level is Level.PROVINCE:
+        return whole
+    wide, high = (whole.east - whole.west) * _MARGIN, (whole.north - whole.south) * _MARGIN
+    return Box(whole.west - wide, whole.south - high, whole.east + wide, whole.north + high)
 
 
-def _wider(box: Box, by: float = _NEIGHBOURHOOD) -> Box:
-    wide = (box.east - box.west) * by
-    high = (box.north - box.south) * by
-    return replace(
-        box, west=box.west - wide, east=box.east + wide, south=box.south - high, north=box.north + high
-    )
+def _seen_around(box: Box) -> Box:
+    """All that a picture of the box can show, however long it is: a ward left out would look like sea."""
+    reach = max(box.east - box.west, box.north - box.south) * _NEIGHBOURHOOD
+    middle_x, middle_y = (box.east + box.west) / 2, (box.north + box.south) / 2
+    return Box(middle_x - reach, middle_y - reach, middle_x + reach, middle_y + reach)
 
 
 def _only_chosen(query: Mapping[str, str]) -> bool:
