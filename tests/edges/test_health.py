@@ -142,20 +142,19 @@ async def test_a_part_that_nobody_asks_says_it_in_the_figures_and_once_in_the_lo
     stop = asyncio.Event()
     with capture_logs() as lines:
         watching = asyncio.create_task(checks.watch(stop, every_s=0.01, first_after_s=0.0))
-        await asyncio.sleep(0.05)
-        assert ready_of("intake", "broker") == "1.0"
+        await until_ready_is("intake", "broker", "1.0")
         there = False
-        await asyncio.sleep(0.05)
-        assert ready_of("intake", "broker") == "0.0"
+        await until_ready_is("intake", "broker", "0.0")
         there = True
-        await asyncio.sleep(0.05)
+        await until_ready_is("intake", "broker", "1.0")
         stop.set()
         await watching
     said = [(line["event"], line["need"], line["trouble"]) for line in lines]
     assert said == [("need-unmet", "broker", "not-connected"), ("need-met", "broker", None)]
 
 
-def ready_of(part: str, need: str) -> str:
-    page = metrics_page()[0].decode()
-    line = f'haidang_ready{{need="{need}",part="{part}"}} '
-    return next(found.removeprefix(line) for found in page.splitlines() if found.startswith(line))
+async def until_ready_is(part: str, need: str, figure: str) -> None:
+    line = f'haidang_ready{{need="{need}",part="{part}"}} {figure}'
+    async with asyncio.timeout(20):
+        while line not in metrics_page()[0].decode().splitlines():  # noqa: ASYNC110 - figures wake nobody
+            await asyncio.sleep(0.01)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from haidang.web.shared.house import House
 from tests.absent import chromium
@@ -14,6 +14,8 @@ from tests.web.conftest import house, translations  # noqa: F401 - fixtures are 
 from tests.web.stations import FIVE, write_stations
 
 AXE = Path(__file__).resolve().parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+
+expect.set_options(timeout=30_000)  # a loaded machine is slow, and no journey is about speed
 
 
 @pytest.fixture(scope="session")

@@ -144,6 +144,7 @@ def test_a_name_is_found_from_each_of_its_words_on() -> None:
     assert starts_of("Đường Nguyễn Huệ") == ["duong nguyen hue", "nguyen hue", "hue"]
 
 
+@pytest.mark.timeout(400)
 def test_the_command_builds_lists_and_removes(dsn: str, tmp_path: Path) -> None:
     environ = {
         **os.environ,

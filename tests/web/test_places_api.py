@@ -20,8 +20,8 @@ from tests.system.rooms import ROOT
 from tests.web.client import Client, Reply
 
 PAGE = (ROOT / "docs" / "reference" / "places-api.md").read_text("utf-8")
-EXAMPLES = re.findall(r"```http\nGET (\S+)\n```\n\n```json\n(.+?)\n```", PAGE, re.DOTALL)
-POSTED = re.findall(r"```http\nPOST (\S+)\n(.+?)\n```\n\n```json\n(.+?)\n```", PAGE, re.DOTALL)
+EXAMPLES = re.findall(r"```text\nGET (\S+)\n```\n\n```json\n(.+?)\n```", PAGE, re.DOTALL)
+POSTED = re.findall(r"```text\nPOST (\S+)\n(.+?)\n```\n\n```json\n(.+?)\n```", PAGE, re.DOTALL)
 JSON_SENT = ("content-type", "application/json")
 LAM_DONG = "tinh-lam-dong"
 
