@@ -42,7 +42,7 @@ class Platform:
     async def until_ready(self) -> int:
         """Its port, once it has said that it is ready."""
         await until(
-            lambda: self.process.poll() is not None or "Press Ctrl-C" in self.said, 90, "the ready line"
+            lambda: self.process.poll() is not None or "Press Ctrl-C" in self.said, 200, "the ready line"
         )
         assert self.process.poll() is None, self.said
         found = _READY.search(self.said)

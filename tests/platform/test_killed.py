@@ -15,7 +15,7 @@ from tests.sources.brokers import MOSQUITTO, RealBroker
 
 __all__ = ["home"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 _LOADED_S = 2.0
 _GOES_ON_WITHIN_S = 90.0
 

@@ -96,7 +96,6 @@ def test_a_style_sheet_uses_no_token_that_is_not_set() -> None:
 
 ABOVE_THE_FLOOR_IN_CSS = {
     "cascade layers (Safari 15.4)": r"@layer",
-    "container queries (Safari 16)": r"@container|container-type",
     "media ranges (Safari 16.4)": r"@media[^{]*\([^)]*[<>]",
     "nesting (Chrome 112, Safari 16.5)": r"[{;]\s*&|\{[^{}]*\{[^{}]*\{[^{}]*\{",
     "color-mix (Chrome 111)": r"color-mix\(",
@@ -111,6 +110,8 @@ ABOVE_THE_FLOOR_IN_CSS = {
     "popover and anchors": r":popover-open|anchor\(|position-area",
     "field-sizing": r"field-sizing",
 }
+CONTAINERS_ONLY_ENHANCE = {"--map-share", "display"}
+"""What container queries (Safari 16) may set: without them the words of maps stay as large as on a phone."""
 HAS_ONLY_ENHANCES = {".card:has(a.whole):hover"}
 """Rules with `:has` (Safari 15.4) without which nothing is lost."""
 
@@ -142,6 +143,17 @@ def test_styles_keep_to_the_floor(feature: str, pattern: str) -> None:
 def test_has_is_used_only_where_nothing_is_lost_without_it() -> None:
     rules = {rule for css in built(".css").values() for rule in re.findall(r"([^{},;]*:has\([^{]*)\{", css)}
     assert {one for rule in rules for one in rule.split(",")} <= HAS_ONLY_ENHANCES
+
+
+def test_container_queries_change_only_what_may_stay_as_it_is() -> None:
+    blocks = [
+        block
+        for css in built(".css").values()
+        for block in re.findall(r"@container[^{]*\{((?:[^{}]*\{[^{}]*\})+)\}", css)
+    ]
+    assert blocks
+    declared = {name for block in blocks for name in re.findall(r"[{;]\s*([\w-]+)\s*:", block)}
+    assert declared <= CONTAINERS_ONLY_ENHANCE
 
 
 @pytest.mark.parametrize(("feature", "pattern"), ABOVE_THE_FLOOR_IN_JS.items())

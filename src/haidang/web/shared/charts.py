@@ -193,7 +193,7 @@ def _round_above(value: float) -> float:
     """The least of 1, 2, 5, 10, 20, 50 … that is not below the value."""
     if value <= 0:
         return 1.0
-    size = 10.0 ** floor(log10(value))
+    size = 10.0 ** max(-300, floor(log10(value)))  # smaller powers are no longer numbers
     return next(step * size for step in (1, 2, 5, 10, 20) if step * size >= value)
 
 
