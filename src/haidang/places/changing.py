@@ -303,7 +303,7 @@ async def _apply(actor: Actor, connection: Connection, change_id: str, *, now: I
     ended = [one.unit_id for one in plan.ended]
     rows = queries.end_units(connection, unit_ids=ended, day=draft.takes_effect, ended_by=draft.legal_basis)
     gone = {row["unit_id"] async for row in rows}
-    if gone != set(ended):  # pragma: no cover - held since the draft, and looked at a moment ago
+    if gone != set(ended):  # somebody else ended one since the plan was made: nothing of this one stays
         raise ChangeUnsound(count=len(set(ended) - gone))
     await queries.release_units(connection, change_id=change_id)
     await queries.set_change_state(connection, change_id=change_id, state=ChangeState.APPLIED)

@@ -108,6 +108,8 @@ def _zipped_shapefiles(path: Path) -> tuple[str, ...]:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as trouble:
+        # Besides BadZipFile, a damaged archive makes zipfile raise NotImplementedError (a version it does not
+        # know), ValueError (offsets before the file) and OSError (the disk): all end in one told sentence.
         raise MapFileBroken(path=path, reason=trouble) from None
     unpacked = sum(one.file_size for one in members)
     packed = max(1, path.stat().st_size)
