@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,15 @@ class Keeping(Protocol):
         ...
 
 
-async def all_is_there(city: City, http: Sequence[Keeping], mqtt: MqttLoad, *, within_s: float = 60) -> None:
-    """Ask through the doors for everything that the loads were told is kept."""
+async def all_is_there(
+    city: City,
+    http: Sequence[Keeping],
+    mqtt: MqttLoad,
+    *,
+    but: AbstractSet[tuple[str, str]] = frozenset(),
+    within_s: float = 60,
+) -> None:
+    """Ask through the doors for all that the loads were told is kept, `but` the readings that may be missing."""
     door = Door(city.port, city.token)
     lost = [
         one
@@ -81,7 +89,7 @@ async def all_is_there(city: City, http: Sequence[Keeping], mqtt: MqttLoad, *, w
             for number in range(STATIONS)
             for moment in moments_known(door, f"{mqtt.name}-{number}")
         }
-        return set(mqtt.kept) - known
+        return set(mqtt.kept) - but - known
 
     deadline = time.monotonic() + within_s
     while (gone := await asyncio.to_thread(missing)) and time.monotonic() < deadline:  # noqa: ASYNC110 - others write

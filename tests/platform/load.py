@@ -97,10 +97,11 @@ class MqttLoad(threading.Thread):
         self._start = start or (datetime.now(UTC) - timedelta(days=2)).replace(microsecond=0)
         self.kept: list[tuple[str, str]] = []
         self.sent = 0
+        self._waiting: list[tuple[MQTTMessageInfo, tuple[str, str]]] = []
 
     def run(self) -> None:
         """The load itself."""
-        waiting = []
+        waiting = self._waiting
         with MqttPublisher(read_mqtt_url(self._url), client_id=self.name, in_flight=200) as publisher:
             while not self._told.is_set():
                 number = self.sent
@@ -120,6 +121,10 @@ class MqttLoad(threading.Thread):
             while time.monotonic() < deadline and not all(_taken(one) for one, _ in waiting):
                 time.sleep(0.05)
             self.kept = [what for one, what in waiting if _taken(one)]
+
+    def last_taken(self) -> set[tuple[str, str]]:
+        """Station and moment of the newest reading that the broker has answered, if any."""
+        return set([what for one, what in list(self._waiting) if _taken(one)][-1:])
 
     def end(self) -> None:
         """Stop, and wait for what the broker has still to take."""

@@ -28,9 +28,11 @@ async def kill_under_load(city: City, victim: str, kill: list[int] | RealBroker)
     for load in loads:
         load.start()
     await asyncio.sleep(_LOADED_S)
+    unwritten: set[tuple[str, str]] = set()
     if isinstance(kill, RealBroker):
         kill.kill()
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # what it had answered has arrived by now
+        unwritten = mqtt.last_taken()
         kill.start()
     else:
         for pid in kill:
@@ -44,7 +46,7 @@ async def kill_under_load(city: City, victim: str, kill: list[int] | RealBroker)
     for load in loads:
         await asyncio.to_thread(load.end)
     assert len(mqtt.kept) > mqtt.sent // 2, "readings were taken"
-    await all_is_there(city, http, mqtt)
+    await all_is_there(city, http, mqtt, but=unwritten)
 
 
 @pytest.mark.parametrize("part", ["web", "work", "intake", "database"])
@@ -64,6 +66,9 @@ def mosquitto(tmp_path: Path) -> Iterator[RealBroker]:
 
 @pytest.mark.mosquitto
 @pytest.mark.skipif(MOSQUITTO is None, reason="Mosquitto is not installed")
-async def test_a_killed_broker_loses_nothing_that_was_acknowledged(home: Path, mosquitto: RealBroker) -> None:
+async def test_a_killed_broker_loses_at_most_the_message_it_answered_last(
+    home: Path, mosquitto: RealBroker
+) -> None:
+    """Mosquitto answers first and writes second: see ADR 0029 and docs/how-to/use-mosquitto.md."""
     async with running(home, mqtt_url=mosquitto.url) as city:
         await kill_under_load(city, "broker", mosquitto)
