@@ -302,6 +302,24 @@ async def test_one_that_cannot_be_written_does_not_stop_the_others(country: Conn
     assert (await change(OFFICER, country, sound.change_id)).state is ChangeState.APPLIED
 
 
+async def test_a_unit_that_somebody_else_ended_refuses_the_change_and_leaves_nothing_of_it(
+    country: Connection,
+) -> None:
+    """Between the plan and the writing: here the database itself lets the unit not be ended."""
+    made = await scheduled(country, rename=[{"unit": MUI_NE, "name": "Mũi Né Mới"}])
+    await country.execute(
+        "CREATE FUNCTION pg_temp.already_ended() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RETURN NULL; END';"
+        " CREATE TRIGGER already_ended BEFORE UPDATE ON places.unit"
+        " FOR EACH ROW EXECUTE FUNCTION pg_temp.already_ended()"
+    )
+    (attempt,) = await apply_due_changes(ADMINISTRATOR, country, now=MIDNIGHT)
+    assert not attempt.applied
+    assert "change-unsound" in attempt.refused_by[0]
+    assert (await change(OFFICER, country, made.change_id)).state is ChangeState.SCHEDULED
+    assert await country.fetchval("SELECT count(*) FROM places.unit WHERE name = 'Mũi Né Mới'") == 0
+
+
 async def test_the_job_applies_what_is_due(cluster: TemporaryCluster, country_template: str) -> None:
     admin_pool = await open_pool(cluster.dsn())
     async with admin_pool.acquire() as admin:

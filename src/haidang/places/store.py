@@ -112,17 +112,17 @@ async def outlines_of(connection: Connection, unit_ids: Sequence[str]) -> list[S
 async def links_onward(connection: Connection, unit_ids: Sequence[str], until: date) -> list[Link]:
     """Every link that leads on from some units, step by step, up to a day."""
     rows = _queries.links_onward(connection, unit_ids=unit_ids, until=until)
-    return [_link(row) async for row in rows]
+    return [link_of(row) async for row in rows]
 
 
 async def links_from(connection: Connection, unit_id: str) -> list[Link]:
     """What a unit became, one step, in Vietnamese order."""
-    return [_link(row) async for row in _queries.links_from(connection, unit_id=unit_id)]
+    return [link_of(row) async for row in _queries.links_from(connection, unit_id=unit_id)]
 
 
 async def links_to(connection: Connection, unit_id: str) -> list[Link]:
     """What a unit came from, one step, in Vietnamese order."""
-    return [_link(row) async for row in _queries.links_to(connection, unit_id=unit_id)]
+    return [link_of(row) async for row in _queries.links_to(connection, unit_id=unit_id)]
 
 
 async def wards_under(connection: Connection, unit_id: str, on: date) -> list[str]:
@@ -313,7 +313,8 @@ def _unit(row: Row) -> Unit:
     )
 
 
-def _link(row: Row) -> Link:
+def link_of(row: Row) -> Link:
+    """A row of `places.link` as a link."""
     return Link(
         from_id=row["from_id"],
         to_id=row["to_id"],

@@ -10,8 +10,8 @@ from pathlib import Path
 from haidang.infra.database import Connection
 from haidang.infra.queries import load_queries
 from haidang.kernel.actors import Actor
-from haidang.places import service
-from haidang.places.model import Link, LinkKind, Succession, Unit
+from haidang.places import service, store
+from haidang.places.model import Succession, Unit
 
 _queries = load_queries(Path(__file__).parent / "sql" / "trees.sql")
 
@@ -30,19 +30,7 @@ async def made_of_all(
     actor: Actor, connection: Connection, unit_ids: Sequence[str]
 ) -> dict[str, list[Succession]]:
     """What each of many units was made of, as `came_from` says it of one."""
-    links = [
-        Link(
-            from_id=row["from_id"],
-            to_id=row["to_id"],
-            kind=LinkKind(row["kind"]),
-            share=row["share"],
-            takes_effect=row["takes_effect"],
-            legal_basis=row["legal_basis"],
-            verified=row["verified"],
-            people_share=row["people_share"],
-        )
-        async for row in _queries.links_to_all(connection, unit_ids=unit_ids)
-    ]
+    links = [store.link_of(row) async for row in _queries.links_to_all(connection, unit_ids=unit_ids)]
     found = await service.units(actor, connection, sorted({link.from_id for link in links}))
     made: dict[str, list[Succession]] = {unit_id: [] for unit_id in unit_ids}
     for link in links:
