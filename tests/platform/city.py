@@ -73,7 +73,7 @@ async def all_is_there(
     but: AbstractSet[tuple[str, str]] = frozenset(),
     within_s: float = 60,
 ) -> None:
-    """Ask through the doors for all that the loads were told is kept, `but` the readings that may be missing."""
+    """Ask through the doors for all that the loads were told is kept, `but` readings that may be missing."""
     door = Door(city.port, city.token)
     lost = [
         one
