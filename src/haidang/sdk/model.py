@@ -387,12 +387,56 @@ class SearchHit:
     detail: str = ""
 
 
+class Severity(StrEnum):
+    """How grave an alarm is, in the words of the Common Alerting Protocol (CAP 1.2, `severity`)."""
+
+    MINOR = "minor"
+    MODERATE = "moderate"
+    SEVERE = "severe"
+    EXTREME = "extreme"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How fast a number changes: by how much it may rise or fall within a time, in its declared unit.
+
+    A value *rises* by what it stands above the lowest one of the time before it, itself included, and
+    *falls* by what it stands below the highest; both limits are positive and belong to the condition.
+    """
+
+    attribute: str
+    over: timedelta
+    rises: float | None = None
+    falls: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A condition over the city that raises an alarm; its place is kept for that room."""
+    """A condition over the entities of a type that raises an alarm, and clears it.
+
+    Exactly one of `q`, `absent` and `rate` says what is watched. `q` is the NGSI-LD query language
+    over short names (`airQualityIndex>150`); it raises when it has held for `lasting`, by the moments
+    of the observations. It clears when it no longer holds, or, where `clear_q` is given, when that
+    has held for `clear_lasting` (hysteresis). `absent` is an attribute of which nothing is observed
+    for `absent_for`, or for `absent_rhythms` times the rhythm of its station or source. `label` names
+    the alarm and `advice` the next act: message ids. A rule is shipped `on` or off; a province may
+    switch it, and change it.
+    """
 
     rule_id: str
     label: str
+    entity_type: str
+    severity: Severity
+    q: str = ""
+    lasting: timedelta = timedelta(0)
+    clear_q: str = ""
+    clear_lasting: timedelta = timedelta(0)
+    absent: str = ""
+    absent_for: timedelta = timedelta(0)
+    absent_rhythms: float = 0
+    rate: Rate | None = None
+    advice: str = ""
+    on: bool = True
 
 
 @dataclass(frozen=True, slots=True)
