@@ -1,13 +1,16 @@
 """The home page: what is there and nothing else, a map that shows what is known, and every state."""
 
 import re
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from markupsafe import Markup
 
 from haidang.infra.database import Pool, open_pool
 from haidang.infra.embedded import TemporaryCluster
@@ -20,7 +23,7 @@ from haidang.kernel.instants import SetClock
 from haidang.web.asgi import build_application
 from haidang.web.shared.frame import PORTAL_SUMMARY_MESSAGES, PORTAL_TITLES
 from haidang.web.shared.house import House
-from haidang.web.shared.layers import position_of, province_map
+from haidang.web.shared.layers import position_of, province_map, province_picture
 from tests.web.client import Client
 from tests.web.houses import house_on
 from tests.web.stations import FIVE, write_stations
@@ -79,13 +82,38 @@ async def test_the_wards_reach_beyond_the_picture_so_that_land_is_not_taken_for_
     assert any(one.geometry.bounds[0] < wide.west for one in shown.outlines)
 
 
+async def test_the_picture_is_drawn_anew_only_when_its_marks_change(
+    country_house: House, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def note(*_: object, **named: object) -> Markup:
+        assert threading.current_thread() is not threading.main_thread()
+        drawn.append(str(named["name"]))
+        return Markup("a picture")
+
+    monkeypatch.setattr("haidang.web.shared.layers.map_picture", note)
+    async with country_house.pool.acquire() as connection:
+        province = await province_settings(connection, "default")
+
+    async def ask() -> None:
+        await province_picture(country_house, anonymous(), province, "vi", name="a-map-of-this-test")
+
+    await ask()
+    await ask()
+    assert drawn == ["a-map-of-this-test"]
+    clock.advance(timedelta(hours=7))  # the marks are of stations that fell silent now
+    await ask()
+    assert len(drawn) == 2
+
+
 async def test_a_province_without_stations_sees_itself(country_house: House) -> None:
     async with country_house.pool.acquire() as connection:
         province = await province_settings(connection, "default")
     bare = replace(country_house, packs=())
     shown = await province_map(bare, anonymous(), province, "vi")
     assert shown is not None
-    assert shown.markers == []
+    assert not shown.markers
     assert len(shown.outlines) > 100
 
 
@@ -103,7 +131,7 @@ async def test_a_map_that_breaks_costs_the_map_and_not_the_page(
     def explode(*_: object) -> None:
         raise ValueError("no such outline")
 
-    monkeypatch.setattr("haidang.web.shared.layers.province_of", explode)
+    monkeypatch.setattr("haidang.web.shared.layers.markers_of", explode)
     page = await Client(build_application(country_house)).page("/")
     assert page.status == 200
     assert "402 Nguy hại" in page.text

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from haidang.web.shared.audiences import actor_of
 from haidang.web.shared.frame import Frame, locale_of
 from haidang.web.shared.house import House, Scope
-from haidang.web.shared.layers import province_map
+from haidang.web.shared.layers import province_picture
 from haidang.web.shared.rooms import ROOM_TITLES, RoomPage
 
 Glances = Callable[[Scope], Awaitable[Sequence[Markup]]]
@@ -22,7 +22,9 @@ def desk_page(house: House, frame: Frame, glances: Glances) -> RoomPage:
         province = await frame.province(actor.tenant)
         return {
             "rows": await glances(scope),
-            "province_map": await province_map(house, actor, province, locale),
+            "province_map": await province_picture(
+                house, actor, province, locale, name="desk-map", width=720, height=600
+            ),
         }
 
     return RoomPage("/ioc", ROOM_TITLES["/ioc"], "ioc/desk.html", show)

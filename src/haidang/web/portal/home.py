@@ -12,7 +12,7 @@ from haidang.web.shared.answers import Whole
 from haidang.web.shared.audiences import actor_of
 from haidang.web.shared.frame import Frame, locale_of
 from haidang.web.shared.house import House, Scope
-from haidang.web.shared.layers import province_map
+from haidang.web.shared.layers import province_picture
 from haidang.web.shared.routes import paths_in_every_locale, sent
 
 
@@ -32,7 +32,7 @@ def home_route(house: House, frame: Frame, pages: PackPages) -> HTTPRouteHandler
             else:
                 title = say.gettext(locale, "The province today, in one place")
             rows = await pages.glances(scope)
-            shown = await province_map(house, actor, province, locale)
+            shown = await province_picture(house, actor, province, locale, name="home-map")
             return await frame.page(
                 scope,
                 "portal/home.html",

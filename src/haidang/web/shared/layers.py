@@ -1,9 +1,14 @@
 """What packs put on a map: the entities of a layer as marks, ready to be drawn."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from math import isfinite
 from typing import Any
+from uuid import UUID
+
+from markupsafe import Markup
 
 from haidang.context import service as context
 from haidang.infra.database import Connection, reading
@@ -14,24 +19,54 @@ from haidang.kernel.geometry import Box
 from haidang.kernel.instants import VIETNAM, Instant
 from haidang.kernel.text import fold
 from haidang.places.model import Level, Unit
-from haidang.places.service import outlines, units_on
+from haidang.places.service import edition, outlines, units_on
 from haidang.sdk.model import MapLayer, Pack
+from haidang.web.shared.editions import KeptByEdition
 from haidang.web.shared.house import House
-from haidang.web.shared.maps import MAP_ATTRIBUTION, MapMarker, Outline
+from haidang.web.shared.maps import HEIGHT, MAP_ATTRIBUTION, WIDTH, MapMarker, Outline, map_picture
 
 _MOST_MARKS = 500
 _AROUND = 0.12  # degrees around the outermost marks: the wards they stand in and their neighbours
 _log = logger("web")
+
+PICTURE_TITLE_MESSAGE = "Map of the province right now"
+PICTURE_DESCRIPTION_MESSAGE = "The stations stand where they are; the list beside the map says the same."
 
 
 @dataclass(frozen=True, slots=True)
 class ProvinceMap:
     """What a map of the province right now shows."""
 
-    outlines: list[Outline]
-    markers: list[MapMarker]
-    box: Box | None
+    outlines: Sequence[Outline]
+    markers: Sequence[MapMarker]
+    box: Box
     attributions: tuple[str, ...]
+    on: date
+    edition: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProvincePicture:
+    """That map drawn, and the lines that must stand under it."""
+
+    picture: Markup
+    attributions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What of the map depends on the units of a day alone."""
+
+    province: Unit | None
+    wards: Sequence[Unit]
+
+
+_grounds: KeptByEdition[_Ground] = KeptByEdition(4)
+"""By the province and the day."""
+_outlines: KeptByEdition[list[Outline]] = KeptByEdition(8)
+"""By the box as well: marks that come or go may widen it."""
+_pictures: KeptByEdition[Markup] = KeptByEdition(16)
+"""By everything that is drawn: two languages, two pages, and whatever the packs' marks were a moment ago."""
 
 
 async def markers_of(
@@ -78,21 +113,63 @@ async def province_map(
 ) -> ProvinceMap | None:
     """The marks of the layers that packs want on the home page, on the wards of the province around them.
 
-    None where there is nothing to show; trouble with the map costs the map, not the page it stands on.
+    None where there is nothing to show.
+    """
+    async with reading(house.pool) as connection:
+        return await _shown(house, actor, connection, province, locale)
+
+
+async def province_picture(
+    house: House,
+    actor: Actor,
+    province: ProvinceSettings,
+    locale: str,
+    *,
+    name: str,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+) -> ProvincePicture | None:
+    """The map of the province right now as a picture; None where there is nothing to show.
+
+    It is drawn away from the event loop, and anew only when its marks or the units have changed. Trouble
+    with the map costs the map, not the page it stands on.
     """
     try:
         async with reading(house.pool) as connection:
-            name = province.name if province.named else ""
-            return await _drawn(house, actor, connection, name, locale)
+            shown = await _shown(house, actor, connection, province, locale)
+        if shown is None:
+            return None
+        say = house.translations.gettext
+        key = (locale, name, width, height, province.name, shown.on, shown.box, tuple(shown.markers))
+
+        async def draw() -> Markup:
+            return await asyncio.to_thread(
+                map_picture,
+                shown.outlines,
+                shown.markers,
+                shown.box,
+                width=width,
+                height=height,
+                name=name,
+                title=say(locale, PICTURE_TITLE_MESSAGE),
+                description=say(locale, PICTURE_DESCRIPTION_MESSAGE),
+                locale=locale,
+            )
+
+        return ProvincePicture(await _pictures.get(shown.edition, key, draw), shown.attributions)
     except Exception as trouble:  # noqa: BLE001 - a picture that cannot be drawn must not take the page with it
         _log.error("province-map-broke", exc_info=trouble)
         return None
 
 
-async def _drawn(
-    house: House, actor: Actor, connection: Connection, province_name: str, locale: str
+async def _shown(
+    house: House,
+    actor: Actor,
+    connection: Connection,
+    settings: ProvinceSettings,
+    locale: str,
 ) -> ProvinceMap | None:
-    now = house.clock.now()
+    present, now = await edition(actor, connection), house.clock.now()
     layers = [(pack, layer) for pack in house.packs for layer in pack.map_layers if layer.on_home]
     markers = [
         marker
@@ -100,7 +177,17 @@ async def _drawn(
         for marker in await markers_of(actor, connection, pack, layer, now=now, locale=locale)
     ]
     on = now.astimezone(VIETNAM).date()
-    province = province_of(await units_on(actor, connection, on, level=Level.PROVINCE), province_name)
+    province_name = settings.name if settings.named else ""
+
+    async def read() -> _Ground:
+        province = province_of(await units_on(actor, connection, on, level=Level.PROVINCE), province_name)
+        if province is None:
+            return _Ground(None, ())
+        wards = await units_on(actor, connection, on, level=Level.WARD, parent_id=province.unit_id)
+        return _Ground(province, [one for one in wards if one.box is not None])
+
+    ground = await _grounds.get(present, (province_name, on), read)
+    province = ground.province
     if province is not None and province.box is not None:
         inside = province.box
         markers = [one for one in markers if inside.contains(one.longitude, one.latitude)]
@@ -109,17 +196,20 @@ async def _drawn(
     box = box_around_marks(markers) or (province.box if province is not None else None)
     if box is None:
         return None
-    wards: list[Unit] = []
-    if province is not None:
-        below = await units_on(actor, connection, on, level=Level.WARD, parent_id=province.unit_id)
-        shown = _beyond(box)  # land that is not drawn would look like the sea
-        wards = [one for one in below if one.box is not None and one.box.meets(shown)]
-    shapes = await outlines(actor, connection, [one.unit_id for one in wards])
-    drawn = [
-        Outline(shapes[one.unit_id], one.name, words=one.full_name) for one in wards if one.unit_id in shapes
-    ]
+    around = _beyond(box)  # land that is not drawn would look like the sea
+
+    async def outline() -> list[Outline]:
+        wards = [one for one in ground.wards if one.box is not None and one.box.meets(around)]
+        shapes = await outlines(actor, connection, [one.unit_id for one in wards])
+        return [
+            Outline(shapes[one.unit_id], one.name, words=one.full_name)
+            for one in wards
+            if one.unit_id in shapes
+        ]
+
+    drawn = await _outlines.get(present, (province_name, on, around), outline)
     attributions = tuple(layer.attribution for _, layer in layers if layer.attribution)
-    return ProvinceMap(drawn, markers, box, (MAP_ATTRIBUTION, *attributions))
+    return ProvinceMap(drawn, markers, box, (MAP_ATTRIBUTION, *attributions), on, present)
 
 
 def _beyond(box: Box) -> Box:
