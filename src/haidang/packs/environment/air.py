@@ -1,34 +1,13 @@
 """Air quality: the entity type of the Smart Data Models and the stations that report by MQTT."""
 
-import sys
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
-import msgspec
-
-from haidang.kernel.geometry import GeometryMalformed, check_geometry
-from haidang.kernel.ids import UrnMalformed, check_urn
-from haidang.kernel.instants import InstantUnreadable, format_instant, parse_instant
-from haidang.kernel.text import nfc
-from haidang.sdk.model import (
-    Attribute,
-    AttributeKind,
-    AttributeReading,
-    EntityType,
-    Message,
-    MqttSource,
-    Quality,
-    Reading,
-    Rejected,
-)
+from haidang.packs.environment.messages import NO_VALUE, station_decoder
+from haidang.sdk.model import Attribute, AttributeKind, EntityType, MqttSource
 
 MODEL = "https://smartdatamodels.org/dataModel.Environment/"
 COMMON = "https://smartdatamodels.org/"
 OWN = "urn:haidang:term:"
-NO_VALUE = (-9999.0, -999.0)
-"""What stations and their loggers send for "no value"."""
-LARGEST = sys.float_info.max
 
 
 def _concentration(name: str, label: str, most: float) -> Attribute:
@@ -157,124 +136,9 @@ AIR_QUALITY_OBSERVED = EntityType(
     ),
 )
 
-TEXTS = ("name", "areaServed", "dataProvider", "source")
-_DERIVED = frozenset(one.name for one in AIR_QUALITY_OBSERVED.attributes if one.derived)
-_NOT_MEASURED = frozenset({*TEXTS, "address", "location", "dateObserved", "recordedAt", "averagingPeriod"})
-_MEASURED = frozenset(one.name for one in AIR_QUALITY_OBSERVED.attributes) - _DERIVED - _NOT_MEASURED
-
-
-class _StationMessage(msgspec.Struct, frozen=True):
-    """What a station sends: its id, the end of the period it speaks for, and values by name."""
-
-    id: str
-    observedAt: str  # noqa: N815 - as it stands in the message
-    values: dict[str, Any]
-    period: float | None = None
-    location: Any = None
-    address: Any = None
-    name: str | None = None
-    areaServed: str | None = None  # noqa: N815 - as it stands in the message
-    dataProvider: str | None = None  # noqa: N815 - as it stands in the message
-    source: str | None = None
-    recordedAt: str | None = None  # noqa: N815 - as it stands in the message
-
-
-_READER = msgspec.json.Decoder(_StationMessage)
-
-
-def decode_station(message: Message) -> Iterator[Reading | Rejected]:
-    """One reading for a message; what cannot be read of it is rejected beside the rest.
-
-    The message as a whole is rejected when it is not JSON of the known shape, or its id or its
-    moment cannot be read. Units, ranges and sentinels are judged by whoever takes the reading.
-    """
-    try:
-        sent = _READER.decode(message.payload)
-    except msgspec.ValidationError as error:
-        yield Rejected("shape-unknown", str(error))
-        return
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        yield Rejected("not-json", str(error))
-        return
-    try:
-        entity_id = check_urn(sent.id)
-        observed_at = parse_instant(sent.observedAt)
-    except (UrnMalformed, InstantUnreadable) as error:
-        yield Rejected(error.code(), str(error))
-        return
-    if not entity_id.startswith(f"urn:ngsi-ld:{AIR_QUALITY_OBSERVED.name}:"):
-        yield Rejected("not-an-air-station", entity_id)
-        return
-    values: list[AttributeReading] = []
-    for part in (*_measured(sent.values), *_described(sent), *_replayed(sent)):
-        if isinstance(part, Rejected):
-            yield part
-        else:
-            values.append(part)
-    if not values:
-        yield Rejected("no-values", entity_id)
-        return
-    if sent.period is not None:
-        values.append(AttributeReading("averagingPeriod", sent.period, "SEC"))
-    values.append(AttributeReading("dateObserved", format_instant(observed_at)))
-    yield Reading(entity_id, AIR_QUALITY_OBSERVED.name, observed_at, tuple(values))
-
-
-def _measured(values: dict[str, Any]) -> Iterator[AttributeReading | Rejected]:
-    """Each value as `{"value": …, "unit": …, "quality": …}`, or a bare number, which says no unit."""
-    for name, sent in values.items():
-        if name not in _MEASURED:
-            yield Rejected("attribute-unknown", name)
-            continue
-        given = sent if isinstance(sent, dict) else {"value": sent}
-        number, unit = given.get("value"), given.get("unit")
-        if unit is not None and not isinstance(unit, str):
-            yield Rejected("unit-unreadable", f"{name}: {unit!r}")
-            continue
-        try:
-            quality = Quality(given.get("quality", Quality.VALID))
-        except ValueError:
-            yield Rejected("quality-unknown", f"{name}: {given.get('quality')!r}")
-            continue
-        if number is None:
-            yield AttributeReading(name, None, unit, Quality.MISSING)
-        elif isinstance(number, bool) or not isinstance(number, int | float) or abs(number) > LARGEST:
-            yield Rejected("not-a-number", f"{name}: {str(number)[:100]}")
-        else:
-            if name == "windDirection" and 180 < number <= 360:
-                number -= 360  # stations count from 0 to 360, the model from -180 to 180
-            yield AttributeReading(name, float(number), unit, quality)
-
-
-def _described(sent: _StationMessage) -> Iterator[AttributeReading | Rejected]:
-    """What a station says about itself."""
-    for name in TEXTS:
-        text = getattr(sent, name)
-        if text is not None:
-            yield AttributeReading(name, nfc(text))
-    if isinstance(sent.address, str):
-        yield AttributeReading("address", nfc(sent.address))
-    elif isinstance(sent.address, dict) and all(isinstance(line, str) for line in sent.address.values()):
-        yield AttributeReading("address", {part: nfc(line) for part, line in sent.address.items()})
-    elif sent.address is not None:
-        yield Rejected("address-unreadable", repr(sent.address))
-    if sent.location is not None:
-        try:
-            check_geometry(sent.location)
-        except GeometryMalformed as error:
-            yield Rejected(error.code(), str(error))
-        else:
-            yield AttributeReading("location", sent.location)
-
-
-def _replayed(sent: _StationMessage) -> Iterator[AttributeReading | Rejected]:
-    """When the values were measured, where they are a replay of a record."""
-    if sent.recordedAt is not None:
-        try:
-            yield AttributeReading("recordedAt", format_instant(parse_instant(sent.recordedAt)))
-        except InstantUnreadable as error:
-            yield Rejected(error.code(), str(error))
-
+decode_station = station_decoder(
+    AIR_QUALITY_OBSERVED, "not-an-air-station", turned=frozenset({"windDirection"})
+)
 
 EXAMPLE = """{
   "id": "urn:ngsi-ld:AirQualityObserved:phu-thuy",
