@@ -13,6 +13,7 @@ from haidang.kernel.legacy_text import (
     VNI_LETTERS,
     Confidence,
     Encoding,
+    Letters,
     TextNotInEncoding,
     detect,
     detect_letters,
@@ -28,7 +29,7 @@ SAMPLE = (
     "lưu lượng xả, độ ẩm, ghi chú: thiết bị hỏng, chờ sửa chữa, kỹ thuật viên trực"
 )
 _TCVN3 = {letter: sign for sign, letter in TCVN3_LETTERS.items()}
-_VNI = {letter: signs for signs, letter in reversed(VNI_LETTERS.items())}
+_VNI = {letter: signs for signs, letter in reversed(list(VNI_LETTERS.items()))}
 _TONES = "\u0300\u0301\u0303\u0309\u0323"
 
 
@@ -50,40 +51,40 @@ def in_windows_1258(text: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "encoding"),
+    ("content", "encoding", "letters"),
     [
-        (SAMPLE.encode(), Encoding.UTF_8),
-        (SAMPLE.encode("utf-8-sig"), Encoding.UTF_8),
-        (SAMPLE.encode("utf-16"), Encoding.UTF_16_LE),
-        (b"\xfe\xff" + SAMPLE.encode("utf-16-be"), Encoding.UTF_16_BE),
-        (SAMPLE.encode("utf-16-le"), Encoding.UTF_16_LE),
-        (SAMPLE.encode("utf-16-be"), Encoding.UTF_16_BE),
-        (in_windows_1258(SAMPLE), Encoding.WINDOWS_1258),
-        (in_tcvn3(SAMPLE).encode("cp1252"), Encoding.TCVN3),
-        (in_vni(SAMPLE).encode("cp1252"), Encoding.VNI),
-        (in_tcvn3(SAMPLE).encode(), Encoding.TCVN3),
-        (in_vni(SAMPLE).encode(), Encoding.VNI),
+        (SAMPLE.encode(), Encoding.UTF_8, Letters.UNICODE),
+        (SAMPLE.encode("utf-8-sig"), Encoding.UTF_8, Letters.UNICODE),
+        (SAMPLE.encode("utf-16"), Encoding.UTF_16_LE, Letters.UNICODE),
+        (b"\xfe\xff" + SAMPLE.encode("utf-16-be"), Encoding.UTF_16_BE, Letters.UNICODE),
+        (SAMPLE.encode("utf-16-le"), Encoding.UTF_16_LE, Letters.UNICODE),
+        (SAMPLE.encode("utf-16-be"), Encoding.UTF_16_BE, Letters.UNICODE),
+        (in_windows_1258(SAMPLE), Encoding.WINDOWS_1258, Letters.UNICODE),
+        (in_tcvn3(SAMPLE).encode("cp1252"), Encoding.WINDOWS_1252, Letters.TCVN3),
+        (in_vni(SAMPLE).encode("cp1252"), Encoding.WINDOWS_1252, Letters.VNI),
+        (in_tcvn3(SAMPLE).encode(), Encoding.UTF_8, Letters.TCVN3),
+        (in_vni(SAMPLE).encode("utf-16"), Encoding.UTF_16_LE, Letters.VNI),
     ],
-    ids=lambda given: given.value if isinstance(given, Encoding) else "",
+    ids=lambda given: str(given) if isinstance(given, str) else "",
 )
-def test_an_encoding_is_recognised(content: bytes, encoding: Encoding) -> None:
+def test_an_encoding_is_recognised(content: bytes, encoding: Encoding, letters: Letters) -> None:
     found = detect(content)
-    assert found.encoding is encoding
+    assert (found.encoding, found.letters) == (encoding, letters)
     assert found.confidence is not Confidence.UNSURE
 
 
 @pytest.mark.parametrize(
-    ("content", "encoding"),
+    ("content", "encoding", "letters"),
     [
-        (SAMPLE.encode("utf-16"), Encoding.UTF_16_LE),
-        (in_windows_1258(SAMPLE), Encoding.WINDOWS_1258),
-        (in_tcvn3(SAMPLE).encode("cp1252"), Encoding.TCVN3),
-        (in_vni(SAMPLE).encode("cp1252"), Encoding.VNI),
+        (SAMPLE.encode("utf-16"), Encoding.UTF_16_LE, Letters.UNICODE),
+        (in_windows_1258(SAMPLE), Encoding.WINDOWS_1258, Letters.UNICODE),
+        (in_tcvn3(SAMPLE).encode("cp1252"), Encoding.WINDOWS_1252, Letters.TCVN3),
+        (in_vni(SAMPLE).encode("cp1252"), Encoding.WINDOWS_1252, Letters.VNI),
     ],
-    ids=lambda given: given.value if isinstance(given, Encoding) else "",
+    ids=lambda given: str(given) if isinstance(given, str) else "",
 )
-def test_a_file_is_read_as_it_was_meant(content: bytes, encoding: Encoding) -> None:
-    assert read_text(content, encoding) == SAMPLE
+def test_a_file_is_read_as_it_was_meant(content: bytes, encoding: Encoding, letters: Letters) -> None:
+    assert read_text(content, encoding, letters) == SAMPLE
 
 
 def test_a_cut_in_the_middle_of_a_letter_is_still_utf_8() -> None:
@@ -98,7 +99,7 @@ def test_what_could_be_anything_is_not_claimed_to_be_known() -> None:
 
 
 def test_text_in_another_language_is_left_as_it_is() -> None:
-    assert detect_letters("Café Münster, Ærøskøbing").encoding is Encoding.UTF_8
+    assert detect_letters("Café Münster, Ærøskøbing")[0] is Letters.UNICODE
 
 
 def test_units_keep_their_signs() -> None:

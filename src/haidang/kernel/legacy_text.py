@@ -17,15 +17,21 @@ from haidang.kernel.text import nfc
 
 
 class Encoding(StrEnum):
-    """How text is written as bytes, or (TCVN3 and VNI) which letters its Latin letters stand for."""
+    """How signs are written as bytes."""
 
     UTF_8 = "utf-8"
     UTF_16_LE = "utf-16-le"
     UTF_16_BE = "utf-16-be"
     WINDOWS_1258 = "windows-1258"
+    WINDOWS_1252 = "windows-1252"
+
+
+class Letters(StrEnum):
+    """Which letters the signs stand for: those of Unicode, or those that an ABC or VNI font shows."""
+
+    UNICODE = "unicode"
     TCVN3 = "tcvn3"
     VNI = "vni"
-    WINDOWS_1252 = "windows-1252"
 
 
 class Confidence(StrEnum):
@@ -42,9 +48,10 @@ class TextNotInEncoding(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """An encoding, how sure that is, and the share (0 to 1) of words with marks that read as Vietnamese."""
+    """A guess, how sure it is, and the share (0 to 1) of words with marks that read as Vietnamese."""
 
     encoding: Encoding
+    letters: Letters
     confidence: Confidence
     share: float
 
@@ -122,82 +129,92 @@ def from_vni(text: str) -> str:
     return nfc(_VNI.sub(lambda found: VNI_LETTERS[found[0]], text))
 
 
-def read_text(content: bytes, encoding: Encoding) -> str:
+def read_text(content: bytes, encoding: Encoding, letters: Letters = Letters.UNICODE) -> str:
     """Bytes as text in one form (NFC), without a mark at the beginning; raises TextNotInEncoding."""
     try:
-        text = _decoded(content, encoding)
+        # Five places of Windows-1252 have no sign: a font's text is read in spite of them.
+        text = content.decode(encoding, "strict" if letters is Letters.UNICODE else "replace")
     except UnicodeDecodeError:
         raise TextNotInEncoding(encoding=encoding.value) from None
-    return read_letters(text.removeprefix("\ufeff"), encoding)
+    return read_letters(text.removeprefix("\ufeff"), letters)
 
 
-def read_letters(text: str, encoding: Encoding) -> str:
+def read_letters(text: str, letters: Letters) -> str:
     """Text whose Latin letters may stand for others, as what is meant."""
-    if encoding is Encoding.TCVN3:
+    if letters is Letters.TCVN3:
         return from_tcvn3(text)
-    if encoding is Encoding.VNI:
+    if letters is Letters.VNI:
         return from_vni(text)
     return nfc(text)
 
 
-def _decoded(content: bytes, encoding: Encoding) -> str:
-    if encoding in (Encoding.TCVN3, Encoding.VNI, Encoding.WINDOWS_1252):
-        return content.decode("cp1252", "replace")  # five places have no sign
-    return content.decode(encoding.value)
-
-
 def detect(content: bytes) -> Detected:
-    """The encoding that a file, or its beginning, is most likely in."""
-    if content.startswith(b"\xef\xbb\xbf"):
-        return Detected(Encoding.UTF_8, Confidence.CERTAIN, 1.0)
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        little = content.startswith(b"\xff\xfe")
-        return Detected(Encoding.UTF_16_LE if little else Encoding.UTF_16_BE, Confidence.CERTAIN, 1.0)
+    """How a file, or its beginning, is most likely written."""
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return _meant(content[: len(content) - len(content) % 2] if len(mark) == 2 else content, encoding)
     wide = _wide(content)
     if wide is not None:
-        return Detected(wide, Confidence.LIKELY, 1.0)
+        found = _meant(content[: len(content) - len(content) % 2], wide)
+        return Detected(wide, found.letters, Confidence.LIKELY, found.share)
     try:
-        text = _whole_signs(content).decode("utf-8")
+        _whole_signs(content).decode("utf-8")
     except UnicodeDecodeError:
         return _among(content)
-    return detect_letters(text)
+    return _meant(content, Encoding.UTF_8)
 
 
-def detect_letters(text: str) -> Detected:
-    """Whether text that is Unicode already is meant as it stands, or was typed in an ABC or VNI font.
+_MARKS = (
+    (b"\xef\xbb\xbf", Encoding.UTF_8),
+    (b"\xff\xfe", Encoding.UTF_16_LE),
+    (b"\xfe\xff", Encoding.UTF_16_BE),
+)
 
-    The encoding is UTF_8 where it is meant as it stands.
-    """
+
+def _meant(content: bytes, encoding: Encoding) -> Detected:
+    letters, confidence, share = detect_letters(content.decode(encoding, "replace").strip("\ufeff\ufffd"))
+    return Detected(encoding, letters, confidence, share)
+
+
+def detect_letters(text: str) -> tuple[Letters, Confidence, float]:
+    """Whether text is meant as it stands or was typed in an ABC or VNI font, how sure that is, its share."""
     plain = vietnamese_share(text)
     if plain is None:
-        return Detected(Encoding.UTF_8, Confidence.CERTAIN, 1.0)
+        return Letters.UNICODE, Confidence.CERTAIN, 1.0
     best, share = max(
-        ((one, vietnamese_share(read_letters(text, one)) or 0.0) for one in (Encoding.TCVN3, Encoding.VNI)),
+        ((one, vietnamese_share(read_letters(text, one)) or 0.0) for one in (Letters.TCVN3, Letters.VNI)),
         key=lambda found: found[1],
     )
     if share >= _READS and share - plain >= _CLEARLY:
-        return Detected(best, Confidence.LIKELY, share)
-    return Detected(Encoding.UTF_8, Confidence.CERTAIN if plain >= _READS else Confidence.LIKELY, plain)
+        return best, Confidence.LIKELY, share
+    return Letters.UNICODE, Confidence.CERTAIN if plain >= _READS else Confidence.LIKELY, plain
 
 
 _READS = 0.7
 _CLEARLY = 0.3
 
 
+_ONE_BYTE = (
+    (Encoding.WINDOWS_1258, Letters.UNICODE),
+    (Encoding.WINDOWS_1252, Letters.TCVN3),
+    (Encoding.WINDOWS_1252, Letters.VNI),
+    (Encoding.WINDOWS_1252, Letters.UNICODE),
+)
+
+
 def _among(content: bytes) -> Detected:
     """One byte a letter: the reading in which most words with marks are Vietnamese syllables."""
-    found: list[tuple[float, Encoding]] = []
-    for one in (Encoding.WINDOWS_1258, Encoding.TCVN3, Encoding.VNI, Encoding.WINDOWS_1252):
+    found: list[tuple[float, Encoding, Letters]] = []
+    for encoding, letters in _ONE_BYTE:
         try:
-            share = vietnamese_share(read_text(content, one))
+            share = vietnamese_share(read_text(content, encoding, letters))
         except TextNotInEncoding:
             continue
-        found.append((share or 0.0, one))
-    # Of equals the first: max keeps it.
-    share, best = max(found, key=lambda one: one[0])
-    second = max((one[0] for one in found if one[1] is not best), default=0.0)
+        found.append((share or 0.0, encoding, letters))
+    share, encoding, letters = max(found, key=lambda one: one[0])  # of equals the first
+    second = sorted(one[0] for one in found)[-2] if len(found) > 1 else 0.0
     likely = share >= _READS and share - second >= _CLEARLY
-    return Detected(best, Confidence.LIKELY if likely else Confidence.UNSURE, share)
+    return Detected(encoding, letters, Confidence.LIKELY if likely else Confidence.UNSURE, share)
 
 
 def _wide(content: bytes) -> Encoding | None:
