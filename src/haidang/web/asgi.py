@@ -25,8 +25,10 @@ from haidang.web.portal.search import search_route, sources_of
 from haidang.web.portal.shell import shell_routes
 from haidang.web.portal.sitemap import sitemap_routes
 from haidang.web.portal.units.pages import unit_page_routes
+from haidang.web.shared.acts import RoomAct, act_routes, duty_page
 from haidang.web.shared.audiences import audiences_of, guard_audience
 from haidang.web.shared.charts import bar_chart, line_chart, spark_line
+from haidang.web.shared.desks import said_by
 from haidang.web.shared.dispatch import Dispatcher
 from haidang.web.shared.frame import Frame
 from haidang.web.shared.health import health_routes
@@ -58,7 +60,9 @@ def build_portal(house: House, frame: Frame) -> Litestar:
         TASKS,
         datasets_page(house),
         overview_page(house),
+        duty_page(),
     ]
+    acts: list[RoomAct] = []
     portal = Litestar(
         route_handlers=[
             home_route(house, frame, pages),
@@ -72,6 +76,7 @@ def build_portal(house: House, frame: Frame) -> Litestar:
             *shell_routes(house, frame, files),
             *sitemap_routes(house, frame),
             *room_routes(house, frame, rooms),
+            *act_routes(house, frame, acts),
             *design_routes(house, frame),
             _static_route(files),
         ],
@@ -96,6 +101,7 @@ def build_globals(templates: Templates) -> None:
             spark_line=spark_line,
             level_shape=level_shape,
             needs_plate=needs_plate,
+            said_by=said_by,
             map_picture=partial(map_picture, locale=locale),
             map_attribution=MAP_ATTRIBUTION,
             fixed_names=partial(fixed_names, locale=locale),

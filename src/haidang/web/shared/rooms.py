@@ -14,6 +14,7 @@ from litestar.types import ASGIApp
 
 from haidang.infra.settings import is_loopback
 from haidang.kernel.actors import Audience
+from haidang.web.shared.desks import officer_of
 from haidang.web.shared.frame import Frame, locale_of
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.routes import paths_in_every_locale, sent
@@ -38,12 +39,17 @@ async def nothing_of_its_own(_scope: Scope) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class RoomPage:
-    """One page of a face: its path, its name in the face's navigation, its template, what it shows."""
+    """One page of a face: its path, its name in the face's navigation, its template, what it shows.
+
+    What it shows may hold its `title` (already translated) and `status`. A page with a parameter in its
+    path (`scope["path_params"]`) stands in no navigation: `in_menu` is False.
+    """
 
     path: str
     label: str
     template: str
     show: Shown = nothing_of_its_own
+    in_menu: bool = True
 
     @property
     def room(self) -> str:
@@ -59,21 +65,19 @@ def room_routes(house: House, frame: Frame, pages: list[RoomPage]) -> list[HTTPR
 
 
 def _route(house: House, frame: Frame, page: RoomPage, pages: list[RoomPage]) -> HTTPRouteHandler:
-    inside = [one for one in pages if one.room == page.room]
+    inside = [one for one in pages if one.room == page.room and one.in_menu]
 
     async def show(request: Request[Any, Any, Any]) -> ASGIApp:
         scope: Scope = request.scope  # type: ignore[assignment]  # a TypedDict of the same
         locale = locale_of(str(scope["path"]))
-        title = house.translations.gettext(locale, page.label)
-        whole = await frame.page(
-            scope,
-            page.template,
-            title=title,
-            room=page.room,
-            room_titles=ROOM_TITLES,
-            room_pages=inside,
-            **await page.show(scope),
-        )
+        around: dict[str, Any] = {
+            "title": house.translations.gettext(locale, page.label),
+            "room": page.room,
+            "room_titles": ROOM_TITLES,
+            "room_pages": inside,
+            "officer": officer_of(scope),
+        }
+        whole = await frame.page(scope, page.template, **{**around, **await page.show(scope)})
         return sent(whole.answer(scope["headers"]))
 
     return get(
