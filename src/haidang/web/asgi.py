@@ -76,7 +76,7 @@ def build_portal(house: House, frame: Frame) -> Litestar:
             *shell_routes(house, frame, files),
             *sitemap_routes(house, frame),
             *room_routes(house, frame, rooms),
-            *act_routes(house, frame, acts),
+            *act_routes(house, frame, acts, rooms),
             *design_routes(house, frame),
             _static_route(files),
         ],

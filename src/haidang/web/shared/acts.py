@@ -31,7 +31,7 @@ from haidang.web.shared.errors import BodyTooLarge
 from haidang.web.shared.forms import read_form
 from haidang.web.shared.frame import Frame, in_locale, locale_of, without_locale
 from haidang.web.shared.house import House, Scope
-from haidang.web.shared.rooms import ROOM_TITLES, RoomPage
+from haidang.web.shared.rooms import ROOM_TITLES, RoomPage, room_around
 from haidang.web.shared.routes import paths_in_every_locale, sent
 
 DUTY_PATH = "/ioc/duty"
@@ -55,11 +55,16 @@ class Change:
     officer: Officer
     parameters: Mapping[str, Any]
     fields: Mapping[str, str]
+    shown: Callable[..., Awaitable[Answer]]
 
     @property
     def locale(self) -> str:
         """The language of the page it came from."""
         return locale_of(str(self.scope["path"]))
+
+    async def page(self, template: str, *, title: str, status: int, **context: Any) -> Answer:
+        """A page of the face instead of going on: what is wrong (422), or what somebody else did (409)."""
+        return await self.shown(self.scope, template, title=title, status=status, **context)
 
 
 Act = Callable[[Change], Awaitable[str | Answer]]
@@ -86,7 +91,7 @@ def duty_page() -> RoomPage:
         asked = read_form(bytes(scope.get("query_string") or b""))
         return {
             "action": DUTY_PATH,
-            "back": _inside(asked.get("back", "")),
+            "back": inside(asked.get("back", "")),
             "typed": officer_of(scope).name,
             "error": "",
             "kept": (),
@@ -95,24 +100,27 @@ def duty_page() -> RoomPage:
     return RoomPage(DUTY_PATH, _DUTY_TITLES[DUTY_PATH], "shared/duty.html", show, in_menu=False)
 
 
-def act_routes(house: House, frame: Frame, acts: Sequence[RoomAct]) -> list[HTTPRouteHandler]:
+def act_routes(
+    house: House, frame: Frame, acts: Sequence[RoomAct], pages: Sequence[RoomPage] = ()
+) -> list[HTTPRouteHandler]:
     """A route for each act in each language, and for saying who is on duty; none beyond loopback."""
     if not is_loopback(house.settings.host):
         return []
-    duty = _Acts(house, frame)
-    return [duty.route(one.path, one.act) for one in (RoomAct(DUTY_PATH, _back), *acts)]
+    doors = _Acts(house, frame, pages)
+    return [doors.route(one.path, one.act) for one in (RoomAct(DUTY_PATH, _back), *acts)]
 
 
 async def _back(change: Change) -> str:
-    return _inside(change.fields.get("back", ""))
+    return inside(change.fields.get("back", ""))
 
 
 class _Acts:
     """What the routes do."""
 
-    def __init__(self, house: House, frame: Frame) -> None:
+    def __init__(self, house: House, frame: Frame, pages: Sequence[RoomPage]) -> None:
         self._house = house
         self._frame = frame
+        self._pages = pages
 
     def route(self, path: str, act: Act) -> HTTPRouteHandler:
         """The route of an act, in every language."""
@@ -124,7 +132,7 @@ class _Acts:
             said = fields.pop(_NAME_FIELD, None)
             officer = officer_of(scope)
             if path == DUTY_PATH and "leave" in fields:
-                return sent(_see_other(_inside(fields.get("back", "")), scope, name_cookie("")))
+                return sent(_see_other(inside(fields.get("back", "")), scope, name_cookie("")))
             if said is not None:
                 try:
                     officer = replace(officer, name=read_name(said))
@@ -132,7 +140,7 @@ class _Acts:
                     return sent(await self._ask(scope, fields, said, wrong))
             if not officer.name or (path == DUTY_PATH and said is None):
                 return sent(await self._ask(scope, fields, "", None))
-            done = await act(Change(scope, officer, request.path_params, fields))
+            done = await act(Change(scope, officer, request.path_params, fields, self._shown))
             answer = _see_other(done, scope) if isinstance(done, str) else done
             if said is not None:
                 answer = replace(answer, headers=(*answer.headers, name_cookie(officer.name)))
@@ -151,23 +159,22 @@ class _Acts:
         """Ask for the name before the act; the form carries on what was sent."""
         path = str(scope["path"])
         gettext, locale = self._house.translations.gettext, locale_of(path)
-        action = without_locale(path)
-        whole = await self._frame.page(
+        return await self._shown(
             scope,
             "shared/duty.html",
             title=gettext(locale, _DUTY_TITLES[DUTY_PATH]),
             status=HTTPStatus.UNPROCESSABLE_ENTITY,
-            room="/" + action.split("/")[1],
-            room_titles=ROOM_TITLES,
-            room_pages=[],
-            officer=officer_of(scope),
-            action=action,
+            action=without_locale(path),
             back="",
             typed=typed,
             error="" if wrong is None else wrong.sentence(gettext(locale, wrong.message_id())),
             kept=sorted(fields.items()),
         )
-        return whole.answer(scope["headers"])
+
+    async def _shown(self, scope: Scope, template: str, *, title: str, status: int, **context: Any) -> Answer:
+        around = room_around(scope, self._pages)
+        whole = await self._frame.page(scope, template, title=title, status=status, **{**around, **context})
+        return whole.answer(())
 
 
 async def _body_of(request: Request[Any, Any, Any], scope: Scope) -> bytes:
@@ -185,7 +192,7 @@ async def _body_of(request: Request[Any, Any, Any], scope: Scope) -> bytes:
     return b"".join(parts)
 
 
-def _inside(path: str) -> str:
+def inside(path: str) -> str:
     """A Vietnamese path of an officers' face to go back to; the operations centre for anything else."""
     plain = without_locale(path)
     ours = plain.isascii() and plain.isprintable() and "\\" not in plain

@@ -4,7 +4,7 @@ Until people can sign in these frames hold nothing that is not public, and are s
 nobody but this machine is listened to (ADR 0054).
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from litestar.types import ASGIApp
 from haidang.infra.settings import is_loopback
 from haidang.kernel.actors import Audience
 from haidang.web.shared.desks import officer_of
-from haidang.web.shared.frame import Frame, locale_of
+from haidang.web.shared.frame import Frame, locale_of, without_locale
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.routes import paths_in_every_locale, sent
 
@@ -64,19 +64,22 @@ def room_routes(house: House, frame: Frame, pages: list[RoomPage]) -> list[HTTPR
     return [_route(house, frame, page, pages) for page in pages]
 
 
-def _route(house: House, frame: Frame, page: RoomPage, pages: list[RoomPage]) -> HTTPRouteHandler:
-    inside = [one for one in pages if one.room == page.room and one.in_menu]
+def room_around(scope: Scope, pages: Sequence[RoomPage]) -> dict[str, Any]:
+    """What the frame around a page of a face needs: its face, navigation, who works here."""
+    room = "/" + without_locale(str(scope["path"])).split("/")[1]
+    return {
+        "room": room,
+        "room_titles": ROOM_TITLES,
+        "room_pages": [one for one in pages if one.room == room and one.in_menu],
+        "officer": officer_of(scope),
+    }
 
+
+def _route(house: House, frame: Frame, page: RoomPage, pages: Sequence[RoomPage]) -> HTTPRouteHandler:
     async def show(request: Request[Any, Any, Any]) -> ASGIApp:
         scope: Scope = request.scope  # type: ignore[assignment]  # a TypedDict of the same
         locale = locale_of(str(scope["path"]))
-        around: dict[str, Any] = {
-            "title": house.translations.gettext(locale, page.label),
-            "room": page.room,
-            "room_titles": ROOM_TITLES,
-            "room_pages": inside,
-            "officer": officer_of(scope),
-        }
+        around = {"title": house.translations.gettext(locale, page.label), **room_around(scope, pages)}
         whole = await frame.page(scope, page.template, **{**around, **await page.show(scope)})
         return sent(whole.answer(scope["headers"]))
 
