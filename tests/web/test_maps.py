@@ -305,7 +305,7 @@ async def test_the_lines_of_the_backgrounds_stand_under_the_map_without_a_script
     monkeypatch.setattr(places_map, "base_map_in_use", in_use)
     with_both = Client(build_application(house_on(facts, clock, translations, read_settings(asked))))
     page = (await with_both.page("/ban-do")).text
-    under = page.partition('class="map-attribution">')[2].partition("</p>")[0]
+    under = page.partition('class="map-attribution">')[2].partition("</div>")[0]
     assert "sapnhap.bando.com.vn" in under
     assert "Ai đó &amp; bạn, ODbL 1.0" in under
     assert "Sở Thử nghiệm &lt;2026&gt;" in under

@@ -380,11 +380,15 @@ class Searchable:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """One thing that a search found: its name, the Vietnamese address of its page, a line about it."""
+    """One thing that a search found: its name, the Vietnamese address of its page, a line about it.
+
+    The search itself marks those whose entity is `synthetic`; a pack leaves the field alone.
+    """
 
     title: str
     path: str
     detail: str = ""
+    synthetic: bool = False
 
 
 class Severity(StrEnum):

@@ -142,11 +142,7 @@ class Station:
     @property
     def short_name(self) -> str:
         """The name without the words after its dash that a mark beside it says: simulated, replayed."""
-        name, _, said = self.name.rpartition(" – ")
-        told = (self.synthetic and "mô phỏng" in said.lower()) or (
-            self.replayed and "phát lại" in said.lower()
-        )
-        return name if name and told else self.name
+        return _plain_name(self.name, synthetic=self.synthetic, replayed=self.replayed)
 
     @property
     def anchor(self) -> str:
@@ -289,7 +285,7 @@ def show_station(request: PageRequest) -> Mapping[str, Any]:
     )
     measured = {name: history.get(name, ()) for name in (*_MEASURED, aqi.PERIOD)}
     return {
-        "heading": station.name,
+        "heading": station.short_name,
         "station": station,
         "comparisons": [] if station.replayed else compare(station, measured, request.now),
         "levels": aqi.LEVELS,
@@ -336,6 +332,13 @@ def compare(station: Station, window: Mapping[str, Sequence[Observation]], now: 
     return found
 
 
+def _plain_name(name: str, *, synthetic: bool, replayed: bool = False) -> str:
+    """A station's name without what a mark beside it says."""
+    plain, _, said = name.rpartition(" – ")
+    told = (synthetic and "mô phỏng" in said.lower()) or (replayed and "phát lại" in said.lower())
+    return plain if plain and told else name
+
+
 def mark_station(entity: EntityView, now: Instant, locale: str) -> Mark | None:
     """How a station stands on a map: its index in the colour of its level, no colour when it is late.
 
@@ -345,8 +348,8 @@ def mark_station(entity: EntityView, now: Instant, locale: str) -> Mark | None:
     if station.replayed:
         return None
     if station.level is None or station.late:
-        return Mark(station.name, path=station.path)
-    label = f"{station.name}: {station.index} {station.level.word.read(locale)}"
+        return Mark(station.short_name, path=station.path)
+    label = f"{station.short_name}: {station.index} {station.level.word.read(locale)}"
     return Mark(label, station.level.colour, station.rank, station.path, str(station.index))
 
 
@@ -354,7 +357,8 @@ def hit_station(entity: EntityView, _locale: str) -> SearchHit:
     """How a search lists a station."""
     values = entity.values
     path = STATION_PATH.replace("{station}", quote(_slug_of(entity.entity_id), safe=""))
-    return SearchHit(str(values.get("name") or entity.entity_id), path, _place(values))
+    name = str(values.get("name") or entity.entity_id)
+    return SearchHit(_plain_name(name, synthetic=entity.synthetic), path, _place(values))
 
 
 def list_table(request: PageRequest) -> CsvTable:

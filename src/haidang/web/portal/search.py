@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -41,10 +41,10 @@ GROUP_LABELS = {"pages": "Pages", "units": "Administrative units", "named-places
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The hits of one source as the page lists them: title with marks, address, line with marks."""
+    """The hits of one source as listed: title with marks, address, line with marks, whether made up."""
 
     label: str
-    hits: Sequence[tuple[Markup, str, Markup]]
+    hits: Sequence[tuple[Markup, str, Markup, bool]]
 
 
 class PageSource:
@@ -86,7 +86,7 @@ class EntitySource:
     async def find(self, connection: Connection, asked: Asked, most: int) -> Sequence[SearchHit]:
         """Those whose name, or the line about them, has the words."""
         hits = [
-            hit
+            replace(hit, synthetic=view.synthetic)
             for view in await self._views(connection, asked)
             if (hit := self._searchable.hit(view, asked.locale)) is not None
         ]
@@ -204,7 +204,8 @@ async def _page(
 
 def _group(source: SearchSource, question: Question, hits: Sequence[SearchHit]) -> Group:
     return Group(
-        source.label, [(question.marked(one.title), one.path, question.marked(one.detail)) for one in hits]
+        source.label,
+        [(question.marked(one.title), one.path, question.marked(one.detail), one.synthetic) for one in hits],
     )
 
 

@@ -90,6 +90,7 @@ async def markers_of(
                     mark.path,
                     words=mark.label,
                     key=view.entity_id,
+                    synthetic=view.synthetic,
                 )
             )
     return found

@@ -81,7 +81,8 @@ class Outline:
 class MapMarker:
     """A point on the picture. `rank` 1 (best) to 6 gives the level's shape, 0 a thing without a level.
 
-    `label` is short and drawn where there is room; `words` (or else the label) is said on pointing.
+    `label` is short and drawn where there is room; `words` (or else the label) is said on pointing. What is
+    `synthetic` is made up: the list beside the picture says so.
     """
 
     longitude: float
@@ -92,6 +93,7 @@ class MapMarker:
     path: str = ""
     words: str = ""
     key: str = ""
+    synthetic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

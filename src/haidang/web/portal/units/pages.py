@@ -39,6 +39,8 @@ from haidang.web.shared.sharing import SharedPages
 from haidang.web.shared.units import (
     LOOKUP_PATH,
     UNITS_PATH,
+    NumberUnreadable,
+    PositionHalfGiven,
     day_of,
     plain_text,
     position_of,
@@ -50,6 +52,10 @@ from haidang.web.shared.units import (
 )
 
 _MOST_WORDS = 80
+_CHOSEN = ("tinh", "ngay")
+_TYPED = frozenset({"q", "tim", "tinh-cu", "latitude", "longitude"})
+"""All that the pages read of a query: what is chosen from a list or a link, and what somebody typed."""
+
 _NEIGHBOURHOOD = 1.2
 """How far around a unit its picture reaches, in parts of its own size."""
 
@@ -126,8 +132,8 @@ class _UnitPages:
             async def make() -> Whole:
                 return await show(asked)
 
-            chosen = tuple(sorted(asked.query.items()))
-            if asked.actor != anonymous() or not _only_chosen(asked.query):
+            chosen = _chosen(asked.query)
+            if asked.actor != anonymous() or chosen is None:
                 whole = await make()
             else:
                 whole = await self._shared.get((str(scope["path"]), chosen), make)
@@ -140,13 +146,19 @@ class _UnitPages:
     async def lookup(self, visit: _Visit) -> Whole:
         """What an address or a name is today; what cannot be read is said beside the form."""
         typed = visit.query.get("q", "")
-        trouble: Invalid | None = None
+        wrong: dict[str, Invalid] = {}
+        wrong_fields: tuple[str, ...] = ()
         text, at = "", None
         try:
             text = plain_text(typed)
+        except Invalid as trouble:
+            wrong["q"] = trouble
+        try:
             at = position_of(visit.query)
-        except Invalid as wrong:
-            trouble = wrong
+        except NumberUnreadable as trouble:
+            wrong["position"], wrong_fields = trouble, (str(trouble.fields["name"]).lower(),)
+        except PositionHalfGiven as trouble:
+            wrong["position"], wrong_fields = trouble, ("latitude", "longitude")
         chosen = visit.query.get("tinh-cu", "")
         async with reading(self._house.pool) as connection:
             formers = await service.units_on(visit.actor, connection, EVE_OF_TWO_LEVELS, level=Level.PROVINCE)
@@ -154,9 +166,9 @@ class _UnitPages:
             answer: Answer | None = None
             found: UnitAt | None = None
             above: tuple[Unit, ...] = ()
-            if trouble is None and text:
+            if not wrong and text:
                 answer = await self._answer(visit, connection, text, within, at)
-            elif trouble is None and at is not None:
+            elif not wrong and at is not None:
                 found = await service.unit_at(visit.actor, connection, *at, visit.today)
                 above = await self._above(visit.actor, connection, found)
         say = self._house.translations
@@ -166,12 +178,13 @@ class _UnitPages:
             "portal/units_lookup.html",
             title=f"{text} · {heading}" if text else heading,
             heading=heading,
-            status=422 if trouble else 200,
+            status=422 if wrong else 200,
             headers=(_POSITION_ALLOWED,),
             text=text or shown_again(typed),
             latitude=shown_again(visit.query.get("latitude", "")),
             longitude=shown_again(visit.query.get("longitude", "")),
-            trouble=say.translate_error(trouble, visit.locale) if trouble else "",
+            wrong={name: say.translate_error(trouble, visit.locale) for name, trouble in wrong.items()},
+            wrong_fields=wrong_fields,
             formers=formers,
             chosen=slug_of(within.unit_id) if within else "",
             answer=answer,
@@ -455,11 +468,16 @@ class _UnitPages:
         self, visit: _Visit, connection: Connection, edition: UUID | None, one: "_One"
     ) -> Markup | None:
         """The picture of a unit and its surroundings; None where we hold no outline."""
-        unit, became = one.path[-1], [step.unit for step in one.became]
+        unit, became = one.path[-1], [step.unit for step in one.became] or list(one.through)
         if unit.accuracy_m is None and not any(each.accuracy_m for each in became):
             return None
         say = self._house.translations.gettext
-        if not one.own:
+        if not one.own and one.through:
+            description = say(
+                visit.locale,
+                "We hold no outline of this unit; filled are the units that its land went to, all or part.",
+            )
+        elif not one.own:
             description = say(
                 visit.locale, "We hold no outline of this unit; the filled one is what it became."
             )
@@ -625,9 +643,15 @@ def _seen_around(box: Box) -> Box:
     return Box(middle_x - reach, middle_y - reach, middle_x + reach, middle_y + reach)
 
 
-def _only_chosen(query: Mapping[str, str]) -> bool:
-    """Whether a page was chosen (a province, a day) and nothing typed: many will ask for the same."""
-    return query.keys() <= {"tinh", "ngay"} and all(len(value) <= _MOST_WORDS for value in query.values())
+def _chosen(query: Mapping[str, str]) -> tuple[str | None, ...] | None:
+    """What was chosen (a province, a day) when nothing was typed: many will ask for the same. Else None.
+
+    What a page does not read makes no page of its own: whoever passes a link on hangs words to it.
+    """
+    chosen = tuple(query.get(name) for name in _CHOSEN)
+    if _TYPED & query.keys() or any(len(value or "") > _MOST_WORDS for value in chosen):
+        return None
+    return chosen
 
 
 def _eve(day: date) -> date:
