@@ -63,7 +63,7 @@ def first(tree: Path, dsn: str, home: str, path: str, rest_s: float) -> tuple[fl
 async def main() -> None:
     """Both checkouts, one after the other, on one database."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rest", type=float, default=4.0, help="seconds that a process has to itself")
+    parser.add_argument("--rest", type=float, default=6.0, help="seconds that a process has to itself")
     parser.add_argument("--before", type=Path, help="another checkout to measure first")
     given = parser.parse_args()
     machine.main()

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from haidang.context import upkeep as context_upkeep
@@ -16,7 +16,7 @@ from haidang.context.touched import ENTITIES_TOUCHED
 from haidang.context.writer import GroupedWriter
 from haidang.infra import upkeep as infra_upkeep
 from haidang.infra.consumers import Consumer, ConsumerRunner
-from haidang.infra.database import Pool, open_pool, reading, transaction
+from haidang.infra.database import Pool, open_pool, transaction
 from haidang.infra.events import Sequencer
 from haidang.infra.health import (
     HealthChecks,
@@ -37,10 +37,9 @@ from haidang.infra.translations import Translations, room_folders
 from haidang.infra.version import program_version
 from haidang.infra.workload import WorkloadWatch
 from haidang.kernel.actors import part
-from haidang.kernel.errors import Invalid, Unavailable
+from haidang.kernel.errors import Invalid
 from haidang.kernel.instants import Clock, SystemClock
 from haidang.places.changing import TouchedKind, change_jobs
-from haidang.places.finding import learn_names
 from haidang.sdk.loading import installed_packs, pack_folder
 from haidang.sdk.model import Pack
 from haidang.sources.freshness import FreshnessWatch
@@ -49,6 +48,7 @@ from haidang.sources.model import declared_sources
 from haidang.web.api.ngsi_ld.asgi import NgsiLdApplication
 from haidang.web.asgi import build_application
 from haidang.web.shared.house import House
+from haidang.web.shared.warming import warm
 
 
 class BrokerNotNamed(Invalid):
@@ -69,19 +69,13 @@ def run_web(settings: Settings) -> None:
                 await register_entity_types(part("web"), connection, packs)
             contexts = Contexts(packs, fetching_with(http))
             house = build_house(settings, clock, packs, pool, writer, contexts=contexts)
-            learning = asyncio.create_task(_learn_names(pool))
+            application = build_application(house)
+            warming = asyncio.create_task(warm(application, house))
             async with _watched(house.health, stop):
-                await serve_application(build_application(house), settings, stop)
-            learning.cancel()
+                await serve_application(application, settings, stop)
+            warming.cancel()
 
     _run("web", settings, serve)
-
-
-async def _learn_names(pool: Pool) -> None:
-    """Have the names of places ready for the first who looks one up; who asks before makes them."""
-    with suppress(Unavailable):
-        async with reading(pool) as connection:
-            await learn_names(part("web"), connection)
 
 
 def build_house(

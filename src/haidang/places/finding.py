@@ -73,11 +73,6 @@ async def find_units(
     return await asyncio.to_thread(naming.find, names, words, on, most=max(1, min(most, MOST_FOUND)))
 
 
-async def learn_names(actor: Actor, connection: Connection) -> None:  # noqa: ARG001 - every verb takes the actor first
-    """Read the names before anybody asks: a second or two of work that the first visitor would wait for."""
-    await _names(connection, None)
-
-
 _kept: dict[UUID, UnitNames] = {}
 """The names of the edition that was asked for last: an edition is never changed, only followed."""
 _making = asyncio.Lock()
