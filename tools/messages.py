@@ -28,7 +28,7 @@ Sentence: TypeAlias = str | tuple[str, str]
 
 _GETTEXT = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
 _TABLES = ("TITLES", "LABELS", "MESSAGES")
-_DECLARED = {"label", "title", "summary", "description"}
+_DECLARED = {"label", "title", "summary", "description", "advice"}
 _ERROR_KINDS = {"HaidangError", "NotFound", "Denied", "Invalid", "Conflict", "Unavailable"}
 
 

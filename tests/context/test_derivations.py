@@ -185,7 +185,7 @@ async def test_the_consumer_follows_the_log(pool: Pool, clock: SetClock) -> None
 
 async def test_the_air_of_a_station_gets_its_index(connection: Connection) -> None:
     """The pack's own derivations on 30 hours of one station."""
-    hourly, daily = declared_derivations([ENVIRONMENT])
+    hourly, daily, *_ = declared_derivations([ENVIRONMENT])
     kind = ENVIRONMENT.entity_types[0]
     pm25 = kind.attribute("pm25")
     assert pm25 is not None

@@ -24,8 +24,16 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One point of a line: its value (None breaks the line), its moment in words, and a tick or none."""
+    """One point of a line: its value (None breaks it), its moment in words (or no dot), a tick or none."""
 
     value: float | None
     words: str
     tick: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A level that a line is read against: its value and the word beside it."""
+
+    value: float
+    word: str

@@ -14,7 +14,7 @@ from jinja2.ext import extract_from_ast
 
 from haidang.sdk.model import Pack
 
-SENTENCES = ("label", "title", "summary", "description", "method", "note", "owner", "publisher")
+SENTENCES = ("label", "title", "summary", "description", "method", "note", "owner", "publisher", "advice")
 """The fields of declarations that hold message ids."""
 
 TABLES = ("TITLES", "LABELS", "MESSAGES")

@@ -1,4 +1,4 @@
-"""The environment of the province: so far its air."""
+"""The environment of the province: its air, its rivers and its rain."""
 
 from datetime import timedelta
 
@@ -6,16 +6,32 @@ from haidang.packs.environment import aqi
 from haidang.packs.environment.air import AIR_QUALITY_OBSERVED, AIR_STATIONS
 from haidang.packs.environment.limits import LIMITS
 from haidang.packs.environment.pages import PAGES, hit_station, mark_station
+from haidang.packs.environment.rules import RULES
+from haidang.packs.environment.water import (
+    WATER_DERIVATIONS,
+    WATER_OBSERVED,
+    WATER_SOURCES,
+    WEATHER_OBSERVED,
+)
+from haidang.packs.environment.water_pages import (
+    PAGES as WATER_PAGES,
+)
+from haidang.packs.environment.water_pages import (
+    hit_gauge,
+    hit_rain,
+    mark_gauge,
+    mark_rain,
+)
 from haidang.sdk.model import Dataset, Derivation, MapLayer, Pack, Searchable
 
 _INPUTS = (*(pollutant.value for pollutant in aqi.Pollutant), aqi.PERIOD)
 
 PACK = Pack(
     pack_id="environment",
-    version="1.0.0",
+    version="1.1.0",
     title="Environment",
-    entity_types=(AIR_QUALITY_OBSERVED,),
-    sources=(AIR_STATIONS,),
+    entity_types=(AIR_QUALITY_OBSERVED, WATER_OBSERVED, WEATHER_OBSERVED),
+    sources=(AIR_STATIONS, *WATER_SOURCES),
     derivations=(
         Derivation(
             derivation_id="vn-aqi-hourly",
@@ -37,9 +53,10 @@ PACK = Pack(
             derive=aqi.derive_daily,
             method="VN_AQI, daily (Decision 1459/QĐ-TCMT of 12 November 2019)",
         ),
+        *WATER_DERIVATIONS,
     ),
     limits=LIMITS,
-    pages=PAGES,
+    pages=(*PAGES, *WATER_PAGES),
     datasets=(
         Dataset(
             dataset_id="air-quality-observed",
@@ -49,6 +66,24 @@ PACK = Pack(
             licence="CC-BY-4.0",
             publisher="Department of Agriculture and Environment",
             update_frequency=timedelta(hours=1),
+        ),
+        Dataset(
+            dataset_id="river-levels",
+            title="River levels of the province",
+            description="Water levels of the river gauges, beside the flood alarm levels in force.",
+            entity_type=WATER_OBSERVED.name,
+            licence="CC-BY-4.0",
+            publisher="Department of Agriculture and Environment",
+            update_frequency=timedelta(minutes=10),
+        ),
+        Dataset(
+            dataset_id="rain",
+            title="Rain of the province",
+            description="What the rain gauges measured, with the sums of an hour and of a day.",
+            entity_type=WEATHER_OBSERVED.name,
+            licence="CC-BY-4.0",
+            publisher="Department of Agriculture and Environment",
+            update_frequency=timedelta(minutes=10),
         ),
     ),
     map_layers=(
@@ -60,6 +95,20 @@ PACK = Pack(
             mark=mark_station,
             on_home=True,
         ),
+        MapLayer(
+            layer_id="river-levels",
+            label="River levels",
+            entity_type=WATER_OBSERVED.name,
+            attribute="waterLevel",
+            mark=mark_gauge,
+        ),
+        MapLayer(
+            layer_id="rain",
+            label="Rain of the last hour",
+            entity_type=WEATHER_OBSERVED.name,
+            attribute="rainOneHour",
+            mark=mark_rain,
+        ),
     ),
     searchables=(
         Searchable(
@@ -68,5 +117,18 @@ PACK = Pack(
             entity_type=AIR_QUALITY_OBSERVED.name,
             hit=hit_station,
         ),
+        Searchable(
+            searchable_id="river-gauges",
+            label="River gauges",
+            entity_type=WATER_OBSERVED.name,
+            hit=hit_gauge,
+        ),
+        Searchable(
+            searchable_id="rain-gauges",
+            label="Rain gauges",
+            entity_type=WEATHER_OBSERVED.name,
+            hit=hit_rain,
+        ),
     ),
+    rules=RULES,
 )

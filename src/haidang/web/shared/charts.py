@@ -9,7 +9,7 @@ from math import floor, log10
 
 from markupsafe import Markup, escape
 
-from haidang.sdk.charts import Band, Bar, Point
+from haidang.sdk.charts import Band, Bar, Point, Threshold
 
 WIDTH, HEIGHT = 360, 190
 """In the SVG's own units: on a telephone of 390 pixels one unit is about one pixel."""
@@ -99,23 +99,41 @@ def bar_chart(
 
 
 def line_chart(
-    points: Sequence[Point], *, name: str, title: str, description: str, unit: str = "", missing: str = ""
+    points: Sequence[Point],
+    *,
+    name: str,
+    title: str,
+    description: str,
+    unit: str = "",
+    missing: str = "",
+    span: tuple[float, float] | None = None,
+    thresholds: Sequence[Threshold] = (),
 ) -> Markup:
     """A line in time order from zero to a round number; a missing value breaks it, never bridges it.
 
-    A live chart may stand over it: see `frontend/islands/charts.ts`.
+    `span` is another lowest and highest value of the scale, for what is not counted from zero (a water
+    level above the sea); `thresholds` inside it are dashed lines with their word. A point without words
+    belongs to the line and has no dot. A live chart may stand over it: see `frontend/islands/charts.ts`.
     """
     greatest = max((point.value for point in points if point.value is not None), default=0.0)
-    top = _round_above(greatest)
+    base, top = span if span is not None and span[0] < span[1] else (0.0, _round_above(greatest))
     plot_width, plot_height = WIDTH - _LEFT - _NARROW, HEIGHT - _TOP - _BOTTOM
     bottom = _TOP + plot_height
-    places = _places(points, left=_LEFT, width=plot_width, bottom=bottom, height=plot_height, top=top)
+    above = [_from_base(point, base) for point in points]
+    places = _places(above, left=_LEFT, width=plot_width, bottom=bottom, height=plot_height, top=top - base)
     parts = [
         f'<path class="threshold" d="M{_LEFT} {_n(bottom - share * plot_height)}H{WIDTH - _NARROW}"/>'
         f'<text x="{_LEFT - 6}" y="{_n(bottom - share * plot_height + 4)}" text-anchor="end">'
-        f"{_n(share * top)}</text>"
+        f"{_n(base + share * (top - base))}</text>"
         for share in (0.0, 0.5, 1.0)
     ]
+    for one in thresholds:
+        if base < one.value < top:
+            y = bottom - (one.value - base) / (top - base) * plot_height
+            parts.append(
+                f'<path class="gap" d="M{_LEFT} {_n(y)}H{WIDTH - _NARROW}"/>'
+                f'<text x="{_LEFT + 4}" y="{_n(y - 3)}">{escape(one.word)}</text>'
+            )
     parts += _line(places)
     step = plot_width / max(len(points) - 1, 1)
     for number, (point, place) in enumerate(zip(points, places, strict=True)):
@@ -124,8 +142,8 @@ def line_chart(
             parts.append(
                 f'<text x="{_n(left)}" y="{HEIGHT - 6}" text-anchor="middle">{escape(point.tick)}</text>'
             )
-        if place is not None:
-            said = f"{point.words} · {_n(point.value or 0.0)} {unit}".rstrip()
+        if place is not None and point.words:
+            said = f"{point.words} · {_n(point.value or 0.0)} {unit}".rstrip() if unit else point.words
             parts.append(
                 f'<circle class="point" cx="{_n(place[0])}" cy="{_n(place[1])}" r="2.5">'
                 f"<title>{escape(said)}</title></circle>"
@@ -172,6 +190,10 @@ def _places(
         else (left + place * step, bottom - min(max(point.value, 0.0), top) / top * height)
         for place, point in enumerate(points)
     ]
+
+
+def _from_base(point: Point, base: float) -> Point:
+    return point if point.value is None else Point(point.value - base, point.words, point.tick)
 
 
 def _line(places: Sequence[tuple[float, float] | None]) -> list[str]:
