@@ -143,6 +143,40 @@ async def test_the_tree_of_an_old_day_stands_by_district_with_what_became_of_it(
     assert iso.text.count('<th scope="row">') == 329
 
 
+async def test_a_province_is_narrowed_to_the_area_of_a_former_one(country_web: Client) -> None:
+    whole = (await country_web.page("/don-vi?tinh=tinh-lam-dong")).text
+    links = re.findall(r'href="(/don-vi\?tinh=tinh-lam-dong&amp;dia-ban=[^"]+)">([^<]+)</a>', whole)
+    assert [name for _, name in links] == [
+        "Địa bàn Bình Thuận cũ",
+        "Địa bàn Đắk Nông cũ",
+        "Địa bàn Lâm Đồng cũ",
+    ]
+    area = (await country_web.page(links[0][0].replace("&amp;", "&"))).text
+    rows = re.findall(r'<th scope="row"><a href="/don-vi/([^"]+)"', area)
+    wards = (await country_web.get("/api/places/areas/binh-thuan-cu?on=2026-11-21")).json["units"]
+    assert sorted(rows) == sorted(one["path"].removeprefix("/don-vi/") for one in wards)
+    assert 'aria-current="true">Địa bàn Bình Thuận cũ</a>' in area
+    assert f"Địa bàn Bình Thuận cũ: {len(wards)} xã, phường" in area
+    assert area.count('class="chosen"') == len(wards)
+    before = (await country_web.page("/don-vi?tinh=tinh-lam-dong&ngay=30/06/2025&dia-ban=binh-thuan-cu")).text
+    assert "Thành phố Phan Thiết" in before
+    assert "Thành phố Đà Lạt" not in before
+
+
+@pytest.mark.parametrize(
+    "query", ["tinh=tinh-lam-dong&dia-ban=gia-lai-cu", "tinh=tinh-lam-dong&dia-ban=%00<", "tinh=&dia-ban=x"]
+)
+async def test_an_area_of_elsewhere_narrows_nothing(country_web: Client, query: str) -> None:
+    page = await country_web.page(f"/don-vi?{query}")
+    assert page.status == 200
+    assert 'name="dia-ban"' not in page.text
+
+
+async def test_a_province_that_was_not_merged_has_no_areas(country_web: Client) -> None:
+    page = await country_web.page("/don-vi?tinh=thanh-pho-ha-noi")
+    assert "dia-ban=" not in page.text
+
+
 async def test_the_tree_finds_old_and_new_names_and_says_when_none_fits(country_web: Client) -> None:
     found = await country_web.page(f"{TREE}?tinh=tinh-lam-dong&tim=hoa+thang")
     assert "2 trong 124 đơn vị khớp" in words(found.text)

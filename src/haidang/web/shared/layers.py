@@ -29,8 +29,11 @@ _MOST_MARKS = 500
 _AROUND = 0.12  # degrees around the outermost marks: the wards they stand in and their neighbours
 _log = logger("web")
 
-PICTURE_TITLE_MESSAGE = "Map of the province right now"
-PICTURE_DESCRIPTION_MESSAGE = "The stations stand where they are; the list beside the map says the same."
+PICTURE_TITLES = (
+    "Map of the province right now",
+    "The stations stand where they are; the list beside the map says the same.",
+)
+"""What the picture is called, and what is said of it: message ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +155,8 @@ async def province_picture(
                 width=width,
                 height=height,
                 name=name,
-                title=say(locale, PICTURE_TITLE_MESSAGE),
-                description=say(locale, PICTURE_DESCRIPTION_MESSAGE),
+                title=say(locale, PICTURE_TITLES[0]),
+                description=say(locale, PICTURE_TITLES[1]),
                 locale=locale,
             )
 

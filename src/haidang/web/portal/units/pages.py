@@ -25,7 +25,7 @@ from haidang.kernel.geometry import Box, Position
 from haidang.kernel.instants import VIETNAM
 from haidang.kernel.text import fold
 from haidang.places import finding, service, trees
-from haidang.places.model import TWO_LEVELS_SINCE, Level, Succession, Unit, UnitAt
+from haidang.places.model import TWO_LEVELS_SINCE, Level, ReportingArea, Succession, Unit, UnitAt
 from haidang.web.portal.units import views
 from haidang.web.portal.units.views import EVE_OF_TWO_LEVELS, Answer, Group, Row
 from haidang.web.shared.answers import Whole
@@ -52,7 +52,7 @@ from haidang.web.shared.units import (
 )
 
 _MOST_WORDS = 80
-_CHOSEN = ("tinh", "ngay")
+_CHOSEN = ("tinh", "ngay", "dia-ban")
 _TYPED = frozenset({"q", "tim", "tinh-cu", "latitude", "longitude"})
 """All that the pages read of a query: what is chosen from a list or a link, and what somebody typed."""
 
@@ -112,6 +112,7 @@ class _UnitPages:
         self._shared = SharedPages(house.clock)
         self._lists: KeptByEdition[list[Unit]] = KeptByEdition(_MOST_LISTS)
         self._counted: KeptByEdition[dict[str, dict[str, int]]] = KeptByEdition(_MOST_LISTS)
+        self._areas_kept: KeptByEdition[list[ReportingArea]] = KeptByEdition(_MOST_LISTS)
         self._trees: KeptByEdition[_Tree] = KeptByEdition(_MOST_TREES)
         self._ones: KeptByEdition[_One] = KeptByEdition(_MOST_UNITS)
         self._pictures: KeptByEdition[Markup] = KeptByEdition(_MOST_PICTURES)
@@ -254,10 +255,15 @@ class _UnitPages:
                 province = None
             shown = _Shown([], [], 0, None)
             sides: list[Unit] = []
+            areas: list[ReportingArea] = []
+            area: ReportingArea | None = None
             if province is not None:
                 tree = await self._tree_of(visit, connection, edition, province, on)
                 sides = tree.sides
-                shown = await self._shown(visit, connection, edition, tree, words)
+                areas = await self._areas(visit, connection, edition, province)
+                wanted = visit.query.get("dia-ban", "")
+                area = next((one for one in areas if slug_of(one.area_id) == wanted), None)
+                shown = await self._shown(visit, connection, edition, tree, words, area, on)
             counts = await self._counts(actor, connection, edition, province, visit.today)
         say = self._house.translations
         heading = say.gettext(visit.locale, "Administrative units")
@@ -279,6 +285,8 @@ class _UnitPages:
             one_province=province,
             province_slug=slug_of(province.unit_id) if province else "",
             sides=sides,
+            areas=areas,
+            area=area,
             nation=nation,
             groups=shown.groups,
             size=shown.size,
@@ -320,18 +328,47 @@ class _UnitPages:
 
         return await self._trees.get(edition, (province.unit_id, on, today), read)
 
-    async def _shown(
-        self, visit: _Visit, connection: Connection, edition: UUID | None, tree: "_Tree", words: str
+    async def _areas(
+        self, visit: _Visit, connection: Connection, edition: UUID | None, province: Unit
+    ) -> list[ReportingArea]:
+        """The former provinces that a province's people still report by; none of one that was not merged."""
+
+        async def read() -> list[ReportingArea]:
+            areas = await service.reporting_areas(visit.actor, connection)
+            formers = await self._standing(visit.actor, connection, province, EVE_OF_TWO_LEVELS)
+            ids = {one.unit_id for one in formers}
+            found = [one for one in areas if one.former_id in ids]
+            return found if len(found) > 1 else []
+
+        return await self._areas_kept.get(edition, province.unit_id, read)
+
+    async def _shown(  # noqa: PLR0917 - what narrows a tree, one by one
+        self,
+        visit: _Visit,
+        connection: Connection,
+        edition: UUID | None,
+        tree: "_Tree",
+        words: str,
+        area: ReportingArea | None,
+        on: date,
     ) -> "_Shown":
-        """The rows of a tree that fit some words, under their headings, and what the map shows of them."""
-        kept = views.matching(tree.rows, words)
+        """The rows of a tree that fit words and lie in an area, under headings, and the map of them."""
+        rows: Sequence[Row] = tree.rows
+        inside: frozenset[str] = frozenset()
+        if area is not None:
+            members = await service.units_of_area(visit.actor, connection, area.area_id, on)
+            members_ids = {one.unit_id for one in members}
+            rows = [row for row in rows if row.unit.unit_id in members_ids]
+            # Of former wards we hold no outlines: their province stands for them.
+            inside = frozenset([area.former_id] if tree.former_view else members_ids)
+        kept = views.matching(rows, words)
         if tree.former_view:
             groups = views.groups_of_former(kept, tree.sides, tree.districts)
         else:
             otherwise = self._house.translations.gettext(visit.locale, "Other land")
             groups = views.groups_by_former_province(kept, tree.above, otherwise)
         units = tree.sides if tree.former_view else tree.wards
-        found = frozenset(row.unit.unit_id for row in kept) if words else frozenset()
+        found = frozenset(row.unit.unit_id for row in kept) if words else inside
         title = tree.province.full_name
         description = self._house.translations.gettext(
             visit.locale, "The same units stand in the list on this page."
@@ -362,9 +399,9 @@ class _UnitPages:
         if words:  # nobody else may type the same
             picture = await draw()
         else:
-            key = ("units", visit.locale, title, tuple(one.unit_id for one in units))
+            key = ("units", visit.locale, title, area, tuple(one.unit_id for one in units))
             picture = await self._pictures.get(edition, key, draw)
-        return _Shown(groups, kept, len(tree.rows), picture)
+        return _Shown(groups, kept, len(rows), picture)
 
     async def _standing(self, actor: Actor, connection: Connection, province: Unit, on: date) -> list[Unit]:
         """The provinces of a day that a province was made of, became, or is."""
@@ -644,7 +681,7 @@ def _seen_around(box: Box) -> Box:
 
 
 def _chosen(query: Mapping[str, str]) -> tuple[str | None, ...] | None:
-    """What was chosen (a province, a day) when nothing was typed: many will ask for the same. Else None.
+    """What was chosen (province, day, area) when nothing was typed: many will ask for the same. Else None.
 
     What a page does not read makes no page of its own: whoever passes a link on hangs words to it.
     """
