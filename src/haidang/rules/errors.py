@@ -39,6 +39,58 @@ class RuleMalformed(Invalid):
     """The rule {rule_id} cannot be used: {reason}."""
 
 
+class RuleIdUnusable(RuleMalformed):
+    """A rule is named by small letters, digits and single hyphens, and {rule_id} is not."""
+
+
+class RuleUnnamed(RuleMalformed):
+    """Say what the alarm of the rule is called, in at most {most} characters."""
+
+
+class RuleTypeUnknown(RuleMalformed):
+    """No pack declares the entity type {entity_type}."""
+
+
+class RuleAttributeUnknown(RuleMalformed):
+    """{entity_type} has no attribute {attribute}."""
+
+
+class RuleNeedsOneCondition(RuleMalformed):
+    """A rule has exactly one of a query, an absence and a rate of change."""
+
+
+class RuleAbsenceWithMore(RuleMalformed):
+    """An absence has no other duration, and ends with the next observation."""
+
+
+class RuleAbsenceUntimed(RuleMalformed):
+    """Say for how long nothing is observed, or for how many rhythms, and not both."""
+
+
+class RuleRhythmUnknown(RuleMalformed):
+    """Nothing says in which rhythm {attribute} comes: say for how long nothing is observed instead."""
+
+
+class RuleDurationWrong(RuleMalformed):
+    """A duration of a rule is not negative, and at most {days} days."""
+
+
+class RuleRateIncomplete(RuleMalformed):
+    """A rate says by how much the value rises or falls, and within which time."""
+
+
+class RuleComparesOtherKinds(RuleMalformed):
+    """{attribute} is a number and is compared with something else."""
+
+
+class RuleNeedsNumber(RuleMalformed):
+    """{attribute} is no number."""
+
+
+class RuleFailed(RuleMalformed):
+    """The rule {rule_id} failed and is held: {reason}."""
+
+
 class WordsMissing(Invalid):
     """Say {what}."""
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from haidang.kernel.actors import Audience
+from haidang.kernel.errors import HaidangError
 from haidang.kernel.instants import Instant
 from haidang.sdk.model import Rule, Severity
 
@@ -100,7 +101,8 @@ class RuleOrigin(StrEnum):
 class RuleState:
     """A rule as it runs: whose version, whether it is on and since when, and what hinders it.
 
-    `held` says why it cannot be evaluated; it is empty where it can. `draft` is the newer version
+    `held` says why it cannot be evaluated, and is empty where it can; `fault` is the same as an error,
+    to be translated. `draft` is the newer version
     that a pack ships of a rule the province has changed: to compare, it does not run.
     """
 
@@ -113,6 +115,7 @@ class RuleState:
     reason: str
     open_alarms: int
     held: str = ""
+    fault: HaidangError | None = None
     draft: Rule | None = None
 
 
