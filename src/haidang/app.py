@@ -68,7 +68,7 @@ def run_web(settings: Settings) -> None:
             async with transaction(pool) as connection:
                 await register_entity_types(part("web"), connection, packs)
             contexts = Contexts(packs, fetching_with(http))
-            house = build_house(settings, clock, packs, pool, writer, contexts=contexts)
+            house = build_house(settings, clock, packs, pool, writer, contexts=contexts, stopping=stop)
             application = build_application(house)
             warming = asyncio.create_task(warm(application, house))
             async with _watched(house.health, stop):
@@ -86,6 +86,7 @@ def build_house(
     writer: GroupedWriter,
     *,
     contexts: Contexts | None = None,
+    stopping: asyncio.Event | None = None,
 ) -> House:
     """What the faces are made from, wired."""
     folders = {pack.pack_id: pack_folder(pack.pack_id) for pack in packs}
@@ -103,6 +104,7 @@ def build_house(
         ngsi_ld=NgsiLdApplication(
             pool, writer, clock, packs=packs, contexts=contexts, body_limit=settings.body_limit_bytes
         ),
+        stopping=stopping or asyncio.Event(),
     )
 
 

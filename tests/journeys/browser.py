@@ -38,7 +38,9 @@ async def served(house: House) -> AsyncIterator[str]:
         settings = msgspec.structs.replace(house.settings, listen_fd=os.dup(listening.fileno()))
         stop = asyncio.Event()
         serving = asyncio.create_task(
-            serve_application(build_application(replace(house, settings=settings)), settings, stop)
+            serve_application(
+                build_application(replace(house, settings=settings, stopping=stop)), settings, stop
+            )
         )
         try:
             yield f"http://127.0.0.1:{port}"

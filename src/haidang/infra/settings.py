@@ -156,6 +156,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     body_limit_bytes: Annotated[
         int, Meta(ge=1024, le=2**31, description="The largest request body that is accepted, in bytes.")
     ] = 10 * 1024 * 1024
+    event_streams: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=8192,
+            description="The most live streams (server-sent events) that one web process keeps open; who "
+            "comes later is told to try again (503). Each takes a connection, of which a process has half as "
+            "many as it may open files.",
+        ),
+    ] = 5000
+    demo_scenario: Annotated[
+        Literal["calm", "smog", "rain"],
+        Meta(
+            description="What kind of day `haidang up --demo` plays: a calm one, one of smog that lasts, or a "
+            "rainy night that swells the rivers. Without `--demo` nothing is played and nothing is made up."
+        ),
+    ] = "calm"
     scan_command: Annotated[
         str | None,
         Meta(

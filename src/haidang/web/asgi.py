@@ -17,7 +17,9 @@ from haidang.web.api.tiles.routes import tile_routes
 from haidang.web.data.datasets import datasets_page
 from haidang.web.design.page import design_routes
 from haidang.web.field.tasks import TASKS
+from haidang.web.ioc.alarms import alarm_acts, alarm_pages
 from haidang.web.ioc.desk import desk_page
+from haidang.web.ioc.live import live_routes
 from haidang.web.portal.home import home_route
 from haidang.web.portal.pages import PackPages
 from haidang.web.portal.places_map import map_route
@@ -38,6 +40,7 @@ from haidang.web.shared.maps import MAP_ATTRIBUTION, fixed_names, map_picture
 from haidang.web.shared.rooms import room_routes
 from haidang.web.shared.routes import sent
 from haidang.web.shared.static import StaticFiles
+from haidang.web.shared.streams import Streams
 from haidang.web.work.inbox import INBOX
 
 
@@ -61,8 +64,10 @@ def build_portal(house: House, frame: Frame) -> Litestar:
         datasets_page(house),
         overview_page(house),
         duty_page(),
+        *alarm_pages(house),
     ]
-    acts: list[RoomAct] = []
+    acts: list[RoomAct] = [*alarm_acts(house)]
+    streams = Streams(house)
     portal = Litestar(
         route_handlers=[
             home_route(house, frame, pages),
@@ -77,11 +82,12 @@ def build_portal(house: House, frame: Frame) -> Litestar:
             *sitemap_routes(house, frame),
             *room_routes(house, frame, rooms),
             *act_routes(house, frame, acts, rooms),
+            *live_routes(house, streams),
             *design_routes(house, frame),
             _static_route(files),
         ],
         guards=[guard_audience],
-        lifespan=[lambda _: house.lifespan()],
+        lifespan=[lambda _: house.lifespan(), lambda _: streams.lifespan()],
         exception_handlers={Exception: _pass_on},
         openapi_config=None,
         logging_config=None,

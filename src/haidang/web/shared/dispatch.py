@@ -66,6 +66,7 @@ class _Passage:
     status: int = 0
     received: int = 0
     too_large: bool = False
+    began_after_s: float | None = None  # of a stream: how long it lasts says nothing of how quick we are
 
 
 class Dispatcher:
@@ -109,6 +110,7 @@ class Dispatcher:
             scope["state"]["trace_id"] = place.trace_id
             if method == "HEAD" and not is_ngsi_ld:
                 scope["method"] = "GET"
+                scope["state"]["head_only"] = True  # of a body without an end the face has to know
             try:
                 await self._pass(passage, self._house.ngsi_ld if is_ngsi_ld else self._portal, receive, send)
             finally:
@@ -135,6 +137,7 @@ class Dispatcher:
                 raise BodyTooLarge(limit=limit)  # the face made an answer of its own out of our refusal
             if message["type"] == "http.response.start" and _is_stream(message):
                 patience.reschedule(None)
+                passage.began_after_s = time.perf_counter() - passage.started_at
             await answer_out(message)
 
         try:
@@ -262,7 +265,7 @@ class Dispatcher:
 
     def _note(self, passage: _Passage) -> None:
         """Count, time and log what passed: by route, never by the address somebody typed."""
-        seconds = time.perf_counter() - passage.started_at
+        seconds = passage.began_after_s or time.perf_counter() - passage.started_at
         route = _route_of(passage)
         method = passage.asked_method if passage.asked_method in _KNOWN_METHODS else "other"
         status = passage.status or 499  # hung up before there was an answer

@@ -1,8 +1,9 @@
 """What the web needs of the house; the composition root gives it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from haidang.infra.database import Pool
@@ -24,7 +25,8 @@ class House:
     """The parts that pages and faces are made from.
 
     `ngsi_ld` is the raw application of `/ngsi-ld/`; `lifespan` is entered while the server runs,
-    for what has to be opened in its loop and closed with it.
+    for what has to be opened in its loop and closed with it; `stopping` is set when it is told to stop,
+    while requests are still under way.
     """
 
     settings: Settings
@@ -36,3 +38,4 @@ class House:
     health: HealthChecks
     ngsi_ld: AsgiApplication
     lifespan: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
