@@ -12,7 +12,9 @@ from haidang.places.changes import ChangeState
 from haidang.places.changing import changes
 from haidang.sources.model import DeclaredSource, Freshness, declared_sources
 from haidang.sources.service import list_freshness
+from haidang.web.admin.first_steps import STEP_TITLES, FirstSteps, first_steps
 from haidang.web.shared.audiences import actor_of
+from haidang.web.shared.frame import locale_of
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.rooms import ROOM_TITLES, RoomPage
 
@@ -36,22 +38,34 @@ class SourceRow:
 
 
 def overview_page(house: House) -> RoomPage:
-    """Health of the web part, freshness of every source and scheduled changes of units, on one page."""
+    """First steps while there are any, health, freshness of sources, changes of units to come: one page."""
     declared = declared_sources(house.packs)
 
     async def show(scope: Scope) -> Mapping[str, Any]:
         readiness = await house.health.readiness()
         rows: list[SourceRow] | None
+        first: FirstSteps | None
         try:
             async with reading(house.pool) as connection:
                 heard = await list_freshness(actor_of(scope), connection)
                 planned = await changes(actor_of(scope), connection)
+                first = await first_steps(
+                    actor_of(scope),
+                    connection,
+                    declared=declared,
+                    heard=heard,
+                    settings=house.settings,
+                    now=house.clock.now(),
+                    locale=locale_of(str(scope["path"])),
+                )
             rows = [_row(one, heard) for one in declared]
         except Unavailable:  # the page that says that the database is away must stand without it
-            rows, planned = None, []
+            rows, planned, first = None, [], None
         return {
             "checks": [(CHECK_LABELS.get(one.name, one.name), one) for one in _worst_first(readiness.checks)],
             "sources": rows,
+            "first": first,
+            "step_titles": STEP_TITLES,
             "unit_changes": [one for one in planned if one.state is ChangeState.SCHEDULED],
         }
 

@@ -41,6 +41,7 @@ def home_route(house: House, frame: Frame, pages: PackPages) -> HTTPRouteHandler
                 rows=rows,
                 home_map=shown,
                 map_page=frame.serves("/ban-do"),
+                set_up_at="/admin" if frame.serves("/admin") and not province.named else "",
             )
 
         whole = await pages.shared(scope, make)
