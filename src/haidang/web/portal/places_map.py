@@ -24,8 +24,8 @@ from haidang.web.shared.editions import KeptByEdition
 from haidang.web.shared.frame import Frame, locale_of
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.layers import markers_of, province_of
+from haidang.web.shared.maps import HEIGHT, WIDTH, MapArea, MapMarker, Outline, box_around, map_picture
 from haidang.web.shared.maps import VIETNAM as WHOLE_COUNTRY
-from haidang.web.shared.maps import MapArea, MapMarker, Outline, box_around, map_picture
 from haidang.web.shared.routes import paths_in_every_locale, sent
 from haidang.web.shared.security import live_map_headers
 from haidang.web.shared.sharing import SharedPages
@@ -116,6 +116,8 @@ def map_route(house: House, frame: Frame) -> HTTPRouteHandler:
                 shown.outlines,
                 shown.markers,
                 shown.area.box,
+                width=2 * WIDTH,
+                height=2 * HEIGHT,
                 name="places",
                 title=title,
                 description=say.gettext(locale, PICTURE_DESCRIPTION_MESSAGE),
