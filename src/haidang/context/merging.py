@@ -187,6 +187,7 @@ def settle(work: EntityWork, existing: Mapping[Key, Stored]) -> Settled:
             updated=outcome.updated,
             not_updated=outcome.not_updated,
             error=outcome.error,
+            learned_at=work.at if outcome.error is None and (outcome.changed or written[place]) else None,
         )
         for place, outcome in enumerate(work.outcomes)
     )

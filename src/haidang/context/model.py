@@ -195,7 +195,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What a command came to. `error` is the caller's mistake; then nothing of it was written.
 
     `changed` is false for a repetition of what is known; `superseded` counts earlier values for
-    the same moment that were replaced.
+    the same moment that were replaced. `learned_at` names the commit that holds what changed.
     """
 
     entity_id: str
@@ -205,6 +205,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     updated: tuple[str, ...] = ()
     not_updated: tuple[NotUpdated, ...] = ()
     error: HaidangError | None = None
+    learned_at: Instant | None = None
 
 
 def check_observed_at(attribute: str, observed_at: Instant, now: Instant) -> None:

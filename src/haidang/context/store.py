@@ -700,3 +700,38 @@ async def keep_facts(
     await queries.keep_facts_release(
         connection, tenant=tenant, facts_id=facts_id, checksum=checksum, entity_ids=list(entity_ids), now=now
     )
+
+
+async def written_by_commits(
+    connection: Connection, tenant: str, commits: Sequence[tuple[int, Instant, Instant, Instant]]
+) -> AsyncIterator[Row]:
+    """What commits (entity, learned, first and last moment) wrote, with what stood there before."""
+    rows = queries.written_by_commits(
+        connection,
+        tenant=tenant,
+        entity_nos=[one[0] for one in commits],
+        learned_at=[one[1] for one in commits],
+        first_moments=[one[2] for one in commits],
+        last_moments=[one[3] for one in commits],
+    )
+    async for row in rows:
+        yield row
+
+
+async def newest_of_others(
+    connection: Connection,
+    tenant: str,
+    wanted: Sequence[tuple[int, tuple[str, str | None], bool, Sequence[Instant]]],
+) -> AsyncIterator[Row]:
+    """The newest standing value of attributes (entity, name and dataset, observed) of other commits."""
+    rows = queries.newest_of_others(
+        connection,
+        tenant=tenant,
+        entity_nos=[one[0] for one in wanted],
+        attributes=[one[1][0] for one in wanted],
+        datasets=[one[1][1] for one in wanted],
+        observed=[one[2] for one in wanted],
+        without=[_array(format_instant(at) for at in one[3]) for one in wanted],
+    )
+    async for row in rows:
+        yield row
