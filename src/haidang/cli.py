@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 from uuid import UUID
 
 import click
@@ -271,10 +271,19 @@ async def _transaction() -> AsyncIterator[Connection]:
 @audience(Audience.ADMINISTRATOR)
 @haidang.command(help=_("Run the whole platform on this machine: database, broker, web, worker, intake."))
 @click.option("--demo", is_flag=True, cls=SpokenOption, help=_("Also run the demo province."))
-def up(*, demo: bool) -> None:
+@click.option(
+    "--scenario",
+    type=click.Choice(["calm", "smog", "rain"]),
+    cls=SpokenOption,
+    help=_("What kind of day the demo plays: calm, smog, or a rainy night."),
+)
+def up(*, demo: bool, scenario: Literal["calm", "smog", "rain"] | None) -> None:
     """Run every part and restart what dies, until Ctrl-C."""
     progress = Progress(Console(), translate)
-    supervisor = Supervisor(_settings(), progress, _CLOCK, demo=demo, load=load_facts)
+    settings = _settings()
+    if scenario is not None:
+        settings = msgspec.structs.replace(settings, demo_scenario=scenario)
+    supervisor = Supervisor(settings, progress, _CLOCK, demo=demo, load=load_facts)
     asyncio.run(supervisor.run())
 
 

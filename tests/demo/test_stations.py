@@ -25,7 +25,7 @@ from haidang.sources.model import declared_sources, judge
 
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
 WARDS = json.loads((Path(__file__).parent / "ward_outlines.json").read_text(encoding="utf-8"))["wards"]
-(AIR,) = (one for one in declared_sources([PACK]) if one.source_id == "air-stations")
+SOURCES = {one.source.topic.removesuffix("/+"): one for one in declared_sources([PACK])}
 EVERYONE = everyone()
 
 instants = st.integers(0, 6 * 365 * 86_400).map(
@@ -60,7 +60,9 @@ def test_each_synthetic_station_stands_inside_the_ward_it_names_and_in_no_other(
 
 
 def test_synthetic_stations_say_so_in_name_and_source() -> None:
-    for station, _ in STATIONS.values():
+    every = [one.station for one in EVERYONE if one.station is not hanoi.STATION]
+    assert len(every) == 22
+    for station in every:
         described = description_of(station)
         assert described["source"]["value"] == "synthetic"
         assert "mô phỏng" in described["name"]["value"]
@@ -76,10 +78,10 @@ def test_the_replay_says_that_it_is_one() -> None:
 @given(instants, st.sampled_from(EVERYONE))
 def test_the_same_instant_always_says_the_same(at: datetime, one: Played) -> None:
     synthetic._lattice.cache_clear()
-    first = dict(one.air.values_at(at))
+    first = dict(one.instrument.values_at(at))
     synthetic._lattice.cache_clear()
     again = next(other for other in everyone() if other.station == one.station)
-    assert dict(again.air.values_at(at)) == first
+    assert dict(again.instrument.values_at(at)) == first
 
 
 @given(instants, st.sampled_from(list(STATIONS)))
@@ -127,11 +129,12 @@ def test_days_are_plausible() -> None:
 @pytest.mark.parametrize("one", EVERYONE, ids=lambda one: one.station.slug)
 def test_everything_a_station_sends_enters_the_platform_whole(one: Played) -> None:
     for at in slots(one.station.period, NOW - timedelta(days=3), NOW):
-        values = one.air.values_at(at)
+        values = one.instrument.values_at(at)
         if not values:
             continue
-        payload = payload_of(one.station, at, values, one.air.recorded_at(at))
-        verdict = judge(AIR, Message(payload, one.station.topic, NOW), now=NOW)
+        payload = payload_of(one.station, at, values, one.instrument.recorded_at(at))
+        source = SOURCES[one.station.kind.folder]
+        verdict = judge(source, Message(payload, one.station.topic, NOW), now=NOW)
         assert verdict.refusals == ()
         (reading,) = verdict.admitted
         assert reading.observed_at == at

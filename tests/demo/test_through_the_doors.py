@@ -27,6 +27,7 @@ from tests.sources.brokers import RealBroker, free_port
 CLOCK = SystemClock()
 HOURS = 5
 STATIONS = 7
+GAUGES = 16
 
 
 @contextlib.asynccontextmanager
@@ -130,13 +131,19 @@ async def test_the_demo_plays_through_the_public_doors_and_goes_on_after_a_resta
             assert row["moments"] >= (HOURS - 1 if replayed else HOURS * 6 - 1)
             assert ("replay" if replayed else '"synthetic"') in row["document"]
             assert "addressLocality" in row["document"]
-        taken = await pool.fetchval("SELECT messages FROM sources.source")
+        gauges = await pool.fetch(
+            "SELECT entity_id, document::text AS document FROM context.entity"
+            " WHERE entity_id LIKE 'urn:ngsi-ld:W%'"
+        )
+        assert len(gauges) == GAUGES
+        assert all('"synthetic"' in row["document"] for row in gauges)
+        taken = await pool.fetchval("SELECT sum(messages) FROM sources.source")
         refused = await pool.fetchval("SELECT count(*) FROM sources.quarantine")
         assert refused == 0
         async with demo(url, token, embedded_broker):
             await asyncio.sleep(3)
-        again = await pool.fetchval("SELECT messages FROM sources.source")
-        assert again - taken <= STATIONS  # what fell due meanwhile, and nothing of the past
+        again = await pool.fetchval("SELECT sum(messages) FROM sources.source")
+        assert again - taken <= STATIONS + GAUGES  # what fell due meanwhile, and nothing of the past
 
 
 async def test_a_wrong_token_is_said_and_ends_the_demo(pool: Pool, embedded_broker: RealBroker) -> None:

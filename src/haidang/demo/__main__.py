@@ -18,9 +18,10 @@ from urllib.parse import unquote, urlsplit
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from haidang.demo import hanoi, synthetic
+from haidang.demo import hanoi, synthetic, water
 from haidang.demo.platform import Platform
 from haidang.demo.player import Played, Player
+from haidang.demo.scenarios import Kind, Scenario, scenario_from
 from haidang.kernel.errors import HaidangError, Unavailable
 from haidang.kernel.instants import SystemClock
 
@@ -72,13 +73,22 @@ class Publisher:
         self._client.loop_stop()
 
 
-def everyone() -> list[Played]:
-    """Every station of the demo."""
-    made_up = [
-        Played(station, synthetic.SyntheticAir(station, around))
+def everyone(scenario: Scenario | None = None) -> list[Played]:
+    """Every station of the demo, on a calm day or in a scenario."""
+    played = scenario or Scenario()
+    air = [
+        Played(station, synthetic.SyntheticAir(station, around, played))
         for station, around in synthetic.STATIONS.values()
     ]
-    return [Played(hanoi.STATION, hanoi.HanoiReplay()), *made_up]
+    rivers = [
+        Played(station, water.SyntheticRiver(station, river, played), water.HISTORY)
+        for station, river in water.RIVERS.values()
+    ]
+    rain = [
+        Played(station, water.SyntheticRain(station, catch, played), water.HISTORY)
+        for station, catch in water.CATCHES.values()
+    ]
+    return [Played(hanoi.STATION, hanoi.HanoiReplay()), *air, *rivers, *rain]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,6 +97,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--url", default=os.environ.get("HAIDANG_URL", "http://127.0.0.1:8000"))
     parser.add_argument("--mqtt", default=os.environ.get("HAIDANG_MQTT_URL", "mqtt://127.0.0.1:1883"))
     parser.add_argument("--days", type=float, default=float(os.environ.get("HAIDANG_DEMO_DAYS", "30")))
+    parser.add_argument(
+        "--scenario",
+        choices=[kind.value for kind in Kind],
+        default=os.environ.get("HAIDANG_DEMO_SCENARIO") or Kind.CALM.value,
+    )
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="demo: %(message)s")
     stop = threading.Event()
@@ -97,11 +112,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if stop.wait(0.2):
             return 0
     publisher = Publisher(chosen.mqtt)
+    clock = SystemClock()
+    log.info("scenario: %s", chosen.scenario)
     player = Player(
-        everyone(),
+        everyone(scenario_from(chosen.scenario, clock.now())),
         platform,
         publisher.publish,
-        SystemClock(),
+        clock,
         history=timedelta(days=chosen.days),
         interruptions=lambda: publisher.interruptions,
     )

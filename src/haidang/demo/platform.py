@@ -8,14 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from haidang.demo.stations import Station
+from haidang.demo.stations import AIR, RAIN, RIVER, Station
 from haidang.kernel.errors import Denied, Unavailable
 from haidang.kernel.instants import Instant, parse_instant
 
 _MODEL = "https://smartdatamodels.org/"
-AIR_QUALITY_OBSERVED = f"{_MODEL}dataModel.Environment/AirQualityObserved"
 CONTEXT: Mapping[str, str] = {
-    "AirQualityObserved": AIR_QUALITY_OBSERVED,
+    **{kind.entity_type: kind.iri for kind in (AIR, RIVER, RAIN)},
     **{
         name: _MODEL + name
         for name in ("name", "address", "areaServed", "dataProvider", "source", "dateObserved")
@@ -59,7 +58,8 @@ class Platform:
     def reached(self, stations: Sequence[Station]) -> dict[str, Instant]:
         """The moment of the latest reading that the platform has of each station, by slug."""
         ids = ",".join(station.entity_id for station in stations)
-        query = urllib.parse.urlencode({"type": AIR_QUALITY_OBSERVED, "id": ids, "limit": str(len(stations))})
+        types = ",".join(sorted({station.kind.iri for station in stations}))
+        query = urllib.parse.urlencode({"type": types, "id": ids, "limit": str(len(stations))})
         entities = self._call("GET", f"/ngsi-ld/v1/entities?{query}") or []
         moments = {entity["id"]: latest_moment(entity) for entity in entities}
         return {
@@ -99,7 +99,7 @@ def description_of(station: Station) -> dict[str, Any]:
     return {
         "@context": dict(CONTEXT),
         "id": station.entity_id,
-        "type": "AirQualityObserved",
+        "type": station.kind.entity_type,
         "name": say(station.name),
         "address": say(
             {

@@ -53,10 +53,11 @@ Publish = Callable[[str, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A station with what it measures."""
+    """A station with what it measures, and how far back its past is played at the most."""
 
     station: Station
-    air: Measuring
+    instrument: Measuring
+    history: timedelta = timedelta.max
 
 
 @dataclass(slots=True)
@@ -109,10 +110,13 @@ class Player:
         self._resume(self._platform.reached(self._stations))
 
     def _resume(self, reached: Mapping[str, Instant]) -> None:
-        earliest = self._clock.now() - self._history
-        for station in self._stations:
-            self._sent[station.slug] = max(reached.get(station.slug, earliest), earliest)
+        for one in self._played:
+            earliest = self._earliest(one)
+            self._sent[one.station.slug] = max(reached.get(one.station.slug, earliest), earliest)
         self._expected.clear()
+
+    def _earliest(self, one: Played) -> Instant:
+        return self._clock.now() - min(self._history, one.history)
 
     def play(self, stop: Event) -> None:
         """Play until told to stop; trouble with the platform is waited out."""
@@ -160,9 +164,9 @@ class Player:
         due = sorted(islice(self.due(self._clock.now()), window), key=lambda pair: pair[1].station.slug)
         for at, one in due:
             station = one.station
-            values = one.air.values_at(at)
+            values = one.instrument.values_at(at)
             if values:
-                payload = payload_of(station, at, values, one.air.recorded_at(at))
+                payload = payload_of(station, at, values, one.instrument.recorded_at(at))
                 if at > self._clock.now():
                     raise AheadOfNow(f"{station.slug} at {format_instant(at)}")
                 self._under_way.append((station.topic, payload))
@@ -234,14 +238,13 @@ class Player:
     def _send_again(self, missing: Mapping[str, Instant | None]) -> None:
         if any(at is None for at in missing.values()):
             self._platform.describe(self._stations)
-        earliest = self._clock.now() - self._history
         for slug, reached in missing.items():
             one = self._by_slug[slug]
-            for at in slots(one.station.period, reached or earliest, self._expected[slug]):
-                values = one.air.values_at(at)
+            for at in slots(one.station.period, reached or self._earliest(one), self._expected[slug]):
+                values = one.instrument.values_at(at)
                 if values:
                     self._publish(
-                        one.station.topic, payload_of(one.station, at, values, one.air.recorded_at(at))
+                        one.station.topic, payload_of(one.station, at, values, one.instrument.recorded_at(at))
                     )
                     self.progress.repeated += 1
 

@@ -13,6 +13,22 @@ import msgspec
 
 from haidang.kernel.instants import Instant, format_instant
 
+_MODEL = "https://smartdatamodels.org/"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of station: its entity type with its IRI, and the folder of topics it publishes in."""
+
+    entity_type: str
+    iri: str
+    folder: str
+
+
+AIR = Kind("AirQualityObserved", f"{_MODEL}dataModel.Environment/AirQualityObserved", "haidang/air")
+RIVER = Kind("WaterObserved", f"{_MODEL}dataModel.Environment/WaterObserved", "haidang/river")
+RAIN = Kind("WeatherObserved", f"{_MODEL}dataModel.Weather/WeatherObserved", "haidang/rain")
+
 MICROGRAMS = "GQ"
 """Microgram per cubic metre (UN/CEFACT Recommendation 20)."""
 
@@ -21,6 +37,8 @@ CELSIUS = "CEL"
 PERCENT = "P1"
 METRES_A_SECOND = "MTS"
 DEGREES = "DD"
+METRES = "MTR"
+MILLIMETRES = "MMT"
 
 SENTINEL = -999.0
 """What stations send when they have no value."""
@@ -48,16 +66,20 @@ class Station:
     source: str
     provider: str
     period: timedelta
+    kind: Kind = AIR
+    code: str = ""
+    """Of the official station it stands near, by which the alarm levels are known."""
+    river: str = ""
 
     @property
     def entity_id(self) -> str:
         """Its stable URN."""
-        return f"urn:ngsi-ld:AirQualityObserved:{self.slug}"
+        return f"urn:ngsi-ld:{self.kind.entity_type}:{self.slug}"
 
     @property
     def topic(self) -> str:
         """Where it publishes."""
-        return f"haidang/air/{self.slug}"
+        return f"{self.kind.folder}/{self.slug}"
 
 
 class Measuring(Protocol):
@@ -85,6 +107,10 @@ def payload_of(station: Station, at: Instant, values: Mapping[str, Value], recor
             for name, one in values.items()
         },
     }
+    if station.code:
+        message["stationCode"] = station.code
+    if station.river:
+        message["riverName"] = station.river
     if recorded is not None:
         message["recordedAt"] = format_instant(recorded)
     return msgspec.json.encode(message)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
+from haidang.demo.scenarios import Scenario
 from haidang.demo.stations import (
     CELSIUS,
     DEGREES,
@@ -82,6 +83,8 @@ class Surroundings:
     sand: float = 0.0
     """Bare sand that wind lifts."""
     open_to_sea: float = 0.5
+    smog: float = 0.6
+    """How thick smog gathers here when there is any."""
 
 
 def _station(slug: str, ward: str, province: str, latitude: float, longitude: float) -> Station:
@@ -103,7 +106,7 @@ STATIONS: Mapping[str, tuple[Station, Surroundings]] = {
     for station, surroundings in (
         (
             _station("mo-phong-phan-thiet", "Phường Phan Thiết", "Tỉnh Lâm Đồng", 10.9289, 108.1022),
-            Surroundings(PHAN_THIET, traffic=1.2, open_to_sea=0.5),
+            Surroundings(PHAN_THIET, traffic=1.2, open_to_sea=0.5, smog=1.0),
         ),
         (
             _station("mo-phong-phu-thuy", "Phường Phú Thủy", "Tỉnh Lâm Đồng", 10.937, 108.118),
@@ -111,11 +114,11 @@ STATIONS: Mapping[str, tuple[Station, Surroundings]] = {
         ),
         (
             _station("mo-phong-mui-ne", "Phường Mũi Né", "Tỉnh Lâm Đồng", 10.943, 108.283),
-            Surroundings(PHAN_THIET, traffic=0.35, sand=1.0, open_to_sea=1.0),
+            Surroundings(PHAN_THIET, traffic=0.35, sand=1.0, open_to_sea=1.0, smog=0.3),
         ),
         (
             _station("mo-phong-quy-nhon", "Phường Quy Nhơn", "Tỉnh Gia Lai", 13.776, 109.23),
-            Surroundings(QUY_NHON, traffic=1.0, works=0.6, open_to_sea=0.9),
+            Surroundings(QUY_NHON, traffic=1.0, works=0.6, open_to_sea=0.9, smog=0.35),
         ),
         (
             _station("mo-phong-quy-nhon-nam", "Phường Quy Nhơn Nam", "Tỉnh Gia Lai", 13.76, 109.219),
@@ -123,7 +126,7 @@ STATIONS: Mapping[str, tuple[Station, Surroundings]] = {
         ),
         (
             _station("mo-phong-quy-nhon-bac", "Phường Quy Nhơn Bắc", "Tỉnh Gia Lai", 13.785, 109.17),
-            Surroundings(QUY_NHON, traffic=0.9, works=1.0, open_to_sea=0.2),
+            Surroundings(QUY_NHON, traffic=0.9, works=1.0, open_to_sea=0.2, smog=0.75),
         ),
     )
 }
@@ -180,8 +183,8 @@ class Weather:
     """How well the lowest air is stirred: about 0.45 on a still night, 1.6 on a windy afternoon."""
 
 
-def weather(climate: Climate, at: Instant) -> Weather:
-    """The weather over a coast at an instant."""
+def weather(climate: Climate, at: Instant, storm: float = 0.0) -> Weather:
+    """The weather over a coast at an instant, under a storm (0 to 1) or none."""
     local = at.astimezone(VIETNAM)
     hour = local.hour + local.minute / 60 + local.second / 3600
     name = climate.name
@@ -190,6 +193,7 @@ def weather(climate: Climate, at: Instant) -> Weather:
     wet = max(0.0, min(1.0, (spell + season - 0.15) * 2)) * (
         0.6 + 0.4 * drift(f"{name} shower", at, timedelta(hours=2))
     )
+    wet = max(wet, storm)
     clear = 1 - 0.65 * wet
     sun = max(0.0, math.sin(math.pi * (hour - 5.6) / 12.4)) * clear if 5.6 < hour < 18.0 else 0.0
     winter = max(0.0, math.cos(2 * math.pi * (local.timetuple().tm_yday - 5) / 365))
@@ -243,9 +247,12 @@ def traffic(at: Instant) -> float:
 class SyntheticAir:
     """The air at one synthetic station."""
 
-    def __init__(self, station: Station, surroundings: Surroundings) -> None:
+    def __init__(
+        self, station: Station, surroundings: Surroundings, scenario: Scenario | None = None
+    ) -> None:
         self._station = station
         self._around = surroundings
+        self._scenario = scenario or Scenario()
 
     def recorded_at(self, _at: Instant) -> Instant | None:
         """Nothing is replayed here."""
@@ -255,7 +262,7 @@ class SyntheticAir:
         """What the station says of the ten minutes that end at `at`."""
         middle = at - self._station.period / 2
         around, slug = self._around, self._station.slug
-        air = weather(around.climate, middle)
+        air = weather(around.climate, middle, self._scenario.storm(middle))
         fumes = around.traffic * traffic(middle) * (1 + 0.25 * self._drift("fumes", middle, minutes=50))
         still = 1 / air.mixing * (1 - 0.3 * around.open_to_sea * air.breeze)
         washed = 1 - 0.55 * air.wet
@@ -264,7 +271,9 @@ class SyntheticAir:
         )
         smoke = 34.0 * self._straw_fire(middle)
         pm25 = (carried + (9.5 * fumes + 4.5 * around.works + smoke) * still) * washed
-        pm25 *= 1 + 0.10 * self._drift("pm25", middle, minutes=25)
+        smog = self._scenario.smog(middle) * around.smog
+        pm25 += 165.0 * smog * (1 + 0.06 * drift(f"{around.climate.name} smog", middle, timedelta(hours=4)))
+        pm25 *= 1 + 0.10 * self._drift("pm25", middle, minutes=25) / (1 + 2 * smog)
         dust = 7.0 + 6.0 * fumes + around.sand * 3.2 * max(0.0, air.wind_ms - 3.0) ** 1.5
         pm10 = pm25 * 1.25 + dust * washed * (1 + 0.15 * self._drift("dust", middle, minutes=35))
         no2 = (4.0 + 30.0 * fumes * still * (1 - 0.35 * air.sun) + 5.0 * around.works) * (

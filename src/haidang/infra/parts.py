@@ -280,6 +280,7 @@ class Supervisor:
                 "HAIDANG_URL": url,
                 "HAIDANG_MQTT_URL": mqtt_url,
                 "HAIDANG_TOKEN": self._demo_token,
+                "HAIDANG_DEMO_SCENARIO": self._settings.demo_scenario,
             }
 
         with self._progress.step(_("Starting the demo")):
