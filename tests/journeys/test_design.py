@@ -7,12 +7,12 @@ from tests.journeys.browser import DESK, PHONE
 
 pytestmark = pytest.mark.browser
 
-FOUND = """[
+FOUND = """{"hits": [
   {"kind": "unit", "id": "urn:haidang:unit:a", "label": "Xã Ân Nghĩa", "detail": "Hoài Ân cũ"},
   {"kind": "former-unit", "id": "urn:haidang:unit:c", "label": "Xã Ân Nghĩa", "detail": "Huyện Hoài Ân"},
   {"kind": "street", "id": null, "label": "Đường An Nghĩa", "detail": ""},
   {"kind": "unit", "id": "urn:haidang:unit:b", "label": "Xã An Nghĩa", "detail": "An Lão cũ"}
-]"""
+]}"""
 
 
 @pytest.mark.parametrize("locale", ["", "/en"])

@@ -6,7 +6,14 @@ from tests.web.client import Client
 
 
 @pytest.mark.parametrize(
-    "address", ["/api/places/units?", "/api/places/unit-at?longitude=108.1&latitude=10.933&"]
+    "address",
+    [
+        "/api/places/units?",
+        "/api/places/unit-at?longitude=108.1&latitude=10.933&",
+        "/api/places/resolve?text=phan+thiet&",
+        "/api/places/search?q=phan+thiet&",
+        "/api/places/outlines?",
+    ],
 )
 async def test_the_answer_says_since_when_units_are_known(country_web: Client, address: str) -> None:
     reply = await country_web.get(f"{address}on=1960-01-01")

@@ -65,7 +65,8 @@ class UnitPicker {
         signal: this.#asking.signal,
       });
       if (!answer.ok) return; // the server resolves the words when the form is sent
-      const all: unknown = await answer.json();
+      const said = (await answer.json()) as { hits?: unknown } | null;
+      const all = said?.hits;
       this.#found = Array.isArray(all) ? all.filter(isUnit) : [];
     } catch {
       return; // no network, or a newer question

@@ -160,7 +160,9 @@ class _PlacesFace:
         say = self._house.translations.gettext
         sentences = [one.why.sentence(say(asked.locale, one.why.message_id)) for one in resolved.candidates]
         language = ((b"content-language", asked.locale.encode()),)
-        return _json(resolution_document(resolved, asked.on, sentences), _TYPED, headers=language)
+        since = await service.records_since(asked.actor, connection)
+        document = {**resolution_document(resolved, asked.on, sentences), "records_since": since}
+        return _json(document, _TYPED, headers=language)
 
     async def search(self, asked: _Asked, connection: Connection) -> Whole:
         """Units, then and now, and named places of the base map, whose name begins so."""
@@ -173,7 +175,8 @@ class _PlacesFace:
         wards = await service.units(asked.actor, connection, ids)
         hits = [found_document(one) for one in found]
         hits += [named_place_document(one.place, wards.get(one.unit_id or "")) for one in places]
-        return _json(hits[:MOST_FOUND], _TYPED)
+        since = await service.records_since(asked.actor, connection)
+        return _json({"on": asked.on, "records_since": since, "hits": hits[:MOST_FOUND]}, _TYPED)
 
     async def outlines(self, asked: _Asked, connection: Connection) -> Whole:
         """The outlines of the units of a day, as GeoJSON."""
@@ -182,7 +185,8 @@ class _PlacesFace:
         async def make() -> Whole:
             found = await self._listed(asked, connection)
             shapes = await service.outlines(asked.actor, connection, [one.unit_id for one in found])
-            return await asyncio.to_thread(_outlines, found, shapes, asked.on)
+            since = await service.records_since(asked.actor, connection)
+            return await asyncio.to_thread(_outlines, found, shapes, asked.on, since)
 
         key = (asked.on, asked.query.get("level", "").strip(), asked.query.get("parent", ""))
         return await self._outlines.get(edition, key, make)
@@ -219,8 +223,9 @@ class _PlacesFace:
         return await service.units_on(asked.actor, connection, asked.on, level=level, parent_id=above.unit_id)
 
 
-def _outlines(units: Sequence[Unit], shapes: Mapping[str, BaseGeometry], on: date) -> Whole:
-    return _json(outlines_document(units, shapes, on, ATTRIBUTION), _FACTS, content_type=_GEOJSON)
+def _outlines(units: Sequence[Unit], shapes: Mapping[str, BaseGeometry], on: date, since: date) -> Whole:
+    document = {**outlines_document(units, shapes, on, ATTRIBUTION), "records_since": since}
+    return _json(document, _FACTS, content_type=_GEOJSON)
 
 
 def _level(query: Mapping[str, str]) -> Level | None:
