@@ -30,6 +30,13 @@ async def test_entities_are_counted_where_they_stand(connection: Connection) -> 
     assert await entities_touched(part("test"), connection, TRIANGLE) == 0
 
 
+async def test_many_are_counted_in_lots_and_none_is_missed(connection: Connection) -> None:
+    within = [lamp(number, 108.01 + number / 10_000, 10.91) for number in range(600)]
+    beside = [lamp(600 + number, 108.19, 11.09) for number in range(450)]
+    await put(connection, *within, *beside)
+    assert await entities_touched(part("test"), connection, TRIANGLE, at_once=500) == 600
+
+
 async def test_without_an_outline_nothing_is_claimed(connection: Connection) -> None:
     assert await entities_touched(part("test"), connection, TouchedPlace(("u",), None, None)) is None
 
