@@ -232,7 +232,7 @@ function entities(type: string, colour: Wanted["colour"]): LayerSpecification[] 
   return [
     { id: source, type: "circle", source, "source-layer": "entity", filter: ["!", ["has", "count"]], paint: { "circle-radius": 4.5, "circle-color": colour("--map-mark"), ...ring } },
     { id: `${source}:many`, type: "circle", source, "source-layer": "entity", filter: ["has", "count"], paint: { "circle-radius": ["interpolate", ["linear"], ["sqrt", ["get", "count"]], 1, 5, 30, 16], "circle-color": colour("--map-mark"), "circle-opacity": 0.85, ...ring } },
-    { id: `${source}:count`, type: "symbol", source, "source-layer": "entity", filter: ["all", ["has", "count"], [">", ["get", "count"], 9]], layout: { "text-field": ["to-string", ["get", "count"]], "text-font": BOLD, "text-size": 11 }, paint: { "text-color": colour("--map-on-mark") } },
+    { id: `${source}:count`, type: "symbol", source, "source-layer": "entity", filter: ["all", ["has", "count"], [">", ["get", "count"], 9]], layout: { "text-field": ["concat", ["to-string", ["get", "count"]], ["case", ["has", "more"], "+", ""]], "text-font": BOLD, "text-size": 11 }, paint: { "text-color": colour("--map-on-mark") } },
   ];
 }
 
