@@ -34,6 +34,7 @@ class Listening:
         self._body = b""
         self._news = asyncio.Event()
         self._hung_up = asyncio.Event()
+        self._asking: asyncio.Future[None] | None = None
 
     async def next(self, kind: str, *, within_s: float = 20) -> Told:
         """The next event of a kind; others are passed over."""
@@ -53,6 +54,12 @@ class Listening:
             while not self.over:
                 self._news.clear()
                 await self._news.wait()
+
+    async def let_go(self, *, within_s: float = 20) -> None:
+        """Wait for the application to have done with it, whatever it could send."""
+        assert self._asking is not None
+        async with asyncio.timeout(within_s):
+            await asyncio.wait({self._asking})
 
     def hang_up(self) -> None:
         """End it from this side."""
@@ -119,6 +126,7 @@ async def listening(
     }
     stream = Listening()
     asking = asyncio.ensure_future(application(scope, stream._receive, stream._send))
+    stream._asking = asking
     try:
         async with asyncio.timeout(20):
             while not stream.status and not asking.done():

@@ -40,7 +40,7 @@ def live_routes(house: House, streams: Streams) -> list[HTTPRouteHandler]:
         scope: Scope = request.scope  # type: ignore[assignment]  # a TypedDict of the same
         actor, locale = actor_of(scope), locale_of(str(scope["path"]))
         layers = streams.layers_for(actor, request.query_params.get("layers"))
-        if scope["state"].get("head_only"):
+        if scope.get("state", {}).get("head_only"):
             return _stream(streams, None)
         after = _position(header_of(scope["headers"], b"last-event-id") or request.query_params.get("after"))
         return _stream(streams, await streams.open(actor, locale, layers, after))
