@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from haidang.context import upkeep as context_upkeep
 from haidang.context.derivations import derivation_consumers, derivation_jobs
@@ -28,6 +29,7 @@ from haidang.infra.health import (
 from haidang.infra.http import GuardedHttp
 from haidang.infra.jobs import Job, JobRunner
 from haidang.infra.mqtt import read_mqtt_url
+from haidang.infra.objects import ObjectFiles, ObjectsUnavailable, open_objects
 from haidang.infra.processes import stop_on_signals
 from haidang.infra.serving import serve_application
 from haidang.infra.settings import Settings
@@ -45,6 +47,7 @@ from haidang.sdk.model import Pack
 from haidang.sources.freshness import FreshnessWatch
 from haidang.sources.intake import MqttIntake
 from haidang.sources.model import declared_sources
+from haidang.sources.sheets.jobs import sheet_jobs
 from haidang.web.api.ngsi_ld.asgi import NgsiLdApplication
 from haidang.web.asgi import build_application
 from haidang.web.shared.house import House
@@ -123,7 +126,8 @@ def run_work(settings: Settings) -> None:
             tasks.create_task(Sequencer(pool).run(stop))
             tasks.create_task(ConsumerRunner(pool, clock, consumers_of(packs, clock)).run(stop))
             events_kept = timedelta(days=settings.events_kept_days)
-            jobs = jobs_of(packs, clock, events_kept=events_kept)
+            objects = partial(open_objects, settings.objects_location, os.environ)
+            jobs = jobs_of(packs, clock, events_kept=events_kept, objects=objects)
             grace_s = 0.75 * settings.stop_deadline_s
             tasks.create_task(JobRunner(pool, clock, jobs, grace_s=grace_s).run(stop))
             tasks.create_task(WorkloadWatch(pool, clock).run(stop))
@@ -165,15 +169,24 @@ def consumers_of(packs: Sequence[Pack], clock: Clock) -> tuple[Consumer, ...]:
     return tuple(derivation_consumers(packs, clock))
 
 
+def _no_objects() -> ObjectFiles:
+    raise ObjectsUnavailable
+
+
 def jobs_of(
-    packs: Sequence[Pack], clock: Clock, *, events_kept: timedelta = infra_upkeep.EVENTS_KEPT
+    packs: Sequence[Pack],
+    clock: Clock,
+    *,
+    events_kept: timedelta = infra_upkeep.EVENTS_KEPT,
+    objects: Callable[[], ObjectFiles] = _no_objects,
 ) -> tuple[Job, ...]:
-    """Every job that can be enqueued or stands in the timetable."""
+    """Every job that can be enqueued or stands in the timetable; `objects` opens the store of files."""
     return (
         *infra_upkeep.upkeep_jobs(clock, events_kept=events_kept),
         *context_upkeep.upkeep_jobs(clock),
         *derivation_jobs(packs, clock),
         *change_jobs(clock),
+        *sheet_jobs(packs, clock, objects),
     )
 
 

@@ -10,12 +10,14 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
+import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
@@ -77,6 +79,10 @@ class _Shelf(Protocol):
 
     async def put(self, key: str, content: bytes) -> None: ...
 
+    async def put_file(self, key: str, path: Path) -> None: ...
+
+    def standing(self, key: str) -> Path | None: ...
+
     async def deleted(self, key: str) -> None: ...
 
 
@@ -93,6 +99,28 @@ class ObjectFiles:
         with _trouble(name):
             await self._shelf.put(_key(actor.tenant, name), content)
         return name
+
+    async def put_file(self, actor: Actor, path: Path) -> str:
+        """Keep a file that is too large for the memory, as `put` does."""
+        name = await asyncio.to_thread(_content_id_of, path)
+        with _trouble(name):
+            await self._shelf.put_file(_key(actor.tenant, name), path)
+        return name
+
+    @contextlib.asynccontextmanager
+    async def as_file(self, actor: Actor, name: str) -> AsyncIterator[Path]:
+        """The file at a path, for a reader that needs one; not to be changed. Raises ObjectNotFound."""
+        with _trouble(name):
+            standing = self._shelf.standing(_key(actor.tenant, name))
+        if standing is not None:
+            yield standing
+            return
+        with tempfile.TemporaryDirectory(prefix="haidang-") as folder:
+            path = Path(folder) / name
+            with path.open("wb") as file:
+                async for piece in self.stream(actor, name):
+                    await asyncio.to_thread(file.write, piece)
+            yield path
 
     async def get(self, actor: Actor, name: str) -> bytes:
         """The whole file, compared with its name; raises ObjectNotFound, ObjectDamaged."""
@@ -181,29 +209,58 @@ class _Folder:
     async def put(self, key: str, content: bytes) -> None:
         await asyncio.to_thread(self._put, key, content)
 
+    async def put_file(self, key: str, path: Path) -> None:
+        await asyncio.to_thread(self._put_file, key, path)
+
+    def standing(self, key: str) -> Path | None:
+        path = self._folder / key
+        if not path.is_file():
+            raise FileNotFoundError(key)
+        return path
+
     async def deleted(self, key: str) -> None:
         await asyncio.to_thread(_sync_folder, (self._folder / key).parent)
 
     def _put(self, key: str, content: bytes) -> None:
         path = self._folder / key
         if not (path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content):
-            written = self._folder / _INCOMING / uuid4().hex
-            try:
-                with written.open("xb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                for folder in (path.parents[2], path.parents[1], path.parent):  # tenant, ab, cd
-                    folder.mkdir(mode=0o700, exist_ok=True)
-                written.rename(path)
-            except BaseException:
-                written.unlink(missing_ok=True)
-                raise
+            self._place(path, lambda file: file.write(content))
+        self._sync(path)
+
+    def _put_file(self, key: str, source: Path) -> None:
+        path = self._folder / key
+        with source.open("rb") as opened:
+            # The name is the checksum: what stands there whole is the same.
+            if not path.is_file() or _content_id_of(path) != path.name:
+                self._place(path, lambda file: shutil.copyfileobj(opened, file, _CHUNK))
+        self._sync(path)
+
+    def _place(self, path: Path, write: Callable[[BinaryIO], object]) -> None:
+        written = self._folder / _INCOMING / uuid4().hex
+        try:
+            with written.open("xb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            for folder in (path.parents[2], path.parents[1], path.parent):  # tenant, ab, cd
+                folder.mkdir(mode=0o700, exist_ok=True)
+            written.rename(path)
+        except BaseException:
+            written.unlink(missing_ok=True)
+            raise
+
+    def _sync(self, path: Path) -> None:
         # The names on the way are synced too, also where another process has just made them.
         for folder in (path.parent, *path.parent.parents):
             _sync_folder(folder)
             if folder == self._folder:
                 break
+
+
+def _content_id_of(path: Path) -> str:
+    """The id of a file's content, read in parts."""
+    with path.open("rb") as file:
+        return f"sha256-{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _sync_folder(folder: Path) -> None:
@@ -225,6 +282,13 @@ class _Bucket:
 
     async def put(self, key: str, content: bytes) -> None:
         await obstore.put_async(self.store, key, content)
+
+    async def put_file(self, key: str, path: Path) -> None:
+        await obstore.put_async(self.store, key, path)
+
+    def standing(self, key: str) -> Path | None:
+        del key  # nothing of a bucket stands on this machine
+        return None
 
     async def deleted(self, key: str) -> None:
         """Nothing is left to do."""
