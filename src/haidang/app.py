@@ -47,6 +47,7 @@ from haidang.sdk.model import Pack
 from haidang.sources.freshness import FreshnessWatch
 from haidang.sources.intake import MqttIntake
 from haidang.sources.model import declared_sources
+from haidang.sources.replaying import replay_jobs
 from haidang.sources.sheets.jobs import sheet_jobs
 from haidang.web.api.ngsi_ld.asgi import NgsiLdApplication
 from haidang.web.asgi import build_application
@@ -186,6 +187,7 @@ def jobs_of(
         *context_upkeep.upkeep_jobs(clock),
         *derivation_jobs(packs, clock),
         *change_jobs(clock),
+        *replay_jobs(declared_sources(packs), clock),
         *sheet_jobs(packs, clock, objects),
     )
 

@@ -29,3 +29,11 @@ class SourcesShareAName(Conflict):
 
 class SourceOfUnknownType(Invalid):
     """Source {source_id} speaks of {entity_type}, a type that its pack does not declare."""
+
+
+class ReplayUnknown(NotFound):
+    """There is no replay {replay_id}."""
+
+
+class NothingWaits(Conflict):
+    """No message waits in quarantine for this."""

@@ -200,7 +200,10 @@ class Quarantined:
 
 
 class QuarantinedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A payload that was refused, and why; `times` says how often the same came on its day."""
+    """A payload that was refused, and why; `times` says how often the same came on its day.
+
+    In a list `payload` may be its beginning alone; `kept_bytes` of its `payload_bytes` were kept.
+    """
 
     quarantine_id: UUID
     source_id: str
@@ -208,6 +211,7 @@ class QuarantinedMessage(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     topic: str
     payload: bytes
+    kept_bytes: int
     payload_bytes: int
     decoder_version: str
     times: int
@@ -220,7 +224,50 @@ class QuarantinedMessage(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_whole(self) -> bool:
         """Whether all of the payload was kept."""
-        return len(self.payload) == self.payload_bytes
+        return self.kept_bytes == self.payload_bytes
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages that somebody had judged again: one, or all that waited and fitted a filter.
+
+    `asked_by` is the name that was given, marked where nobody proved to bear it. `ended_at` is None while
+    it goes on.
+    """
+
+    replay_id: UUID
+    quarantine_id: UUID | None
+    source_id: str | None
+    reason: str | None
+    asked_by: str
+    asked_at: Instant
+    messages: int
+    settled: int
+    still_refused: int
+    failed: int
+    ended_at: Instant | None
+
+    @property
+    def done(self) -> int:
+        """How many messages it has judged."""
+        return self.settled + self.still_refused + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What today's declarations make of a quarantined message, without letting anything in.
+
+    `source` is None where no pack reads its topic (any more); nothing is judged then, nor of a payload
+    that was not kept whole. What the city's record itself refuses is only known when it is replayed.
+    """
+
+    source: DeclaredSource | None
+    verdict: Verdict | None
+    reason: str
+
+    @property
+    def settles(self) -> bool:
+        """Whether the reason it was kept for is gone."""
+        return self.verdict is not None and all(one.reason != self.reason for one in self.verdict.refusals)
 
 
 class QuarantineTally(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """Verbs of `sources`: take what was sent, watch who falls silent, look into the quarantine."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -23,6 +24,7 @@ from haidang.sources.errors import (
 )
 from haidang.sources.events import SourceBack, SourceLate
 from haidang.sources.model import (
+    LARGEST_PAYLOAD_BYTES,
     AdmittedReading,
     AdmittedValue,
     DeclaredSource,
@@ -33,6 +35,7 @@ from haidang.sources.model import (
     Reason,
     Refusal,
     SourceCounts,
+    Trial,
     judge,
     merge_refusals,
 )
@@ -297,11 +300,13 @@ async def list_quarantine(
     reason: str | None = None,
     settled: bool = False,
     before: tuple[Instant, UUID] | None = None,
+    payload_most: int = LARGEST_PAYLOAD_BYTES,
     most: int = 50,
 ) -> list[QuarantinedMessage]:
     """Quarantined messages, newest first; `settled` shows also those whose reason is gone.
 
-    `before` is the `last_received_at` and id of the last message of the page before.
+    `before` is the `last_received_at` and id of the last message of the page before. Of each payload no
+    more than `payload_most` bytes are read.
     """
     _require_officer(actor)
     return await store.list_quarantine(
@@ -311,6 +316,7 @@ async def list_quarantine(
         reason=reason,
         settled=settled,
         before=before,
+        payload_most=payload_most,
         most=min(most, 500),
     )
 
@@ -329,6 +335,39 @@ async def list_unsettled_ids(
     """Every message that still waits in quarantine, oldest first, to be replayed one by one."""
     _require_officer(actor)
     return await store.unsettled_ids(connection, actor.tenant, source_id=source_id, reason=reason)
+
+
+async def quarantined_message(
+    actor: Actor, connection: Connection, quarantine_id: UUID
+) -> QuarantinedMessage:
+    """One quarantined message, whole; raises QuarantinedMessageUnknown."""
+    _require_officer(actor)
+    kept = await store.quarantined_message(connection, actor.tenant, quarantine_id)
+    if kept is None:
+        raise QuarantinedMessageUnknown(quarantine_id=quarantine_id)
+    return kept
+
+
+async def try_quarantined(
+    actor: Actor,
+    connection: Connection,
+    declared: Sequence[DeclaredSource],
+    quarantine_id: UUID,
+    *,
+    now: Instant,
+) -> Trial:
+    """What a replay would judge, and nothing enters; raises QuarantinedMessageUnknown."""
+    kept = await quarantined_message(actor, connection, quarantine_id)
+    try:
+        source = _source_of(kept, declared)
+    except SourceUnknown:
+        source = None
+    if source is None or not kept.is_whole:
+        return Trial(source, None, kept.reason)
+    message = Message(kept.payload, kept.topic, kept.last_received_at)
+    # In a thread: a megabyte of a message takes its time.
+    verdict = await asyncio.to_thread(judge, source, message, now=now)
+    return Trial(source, verdict, kept.reason)
 
 
 async def replay_quarantined(
@@ -391,13 +430,14 @@ def _source_of(kept: QuarantinedMessage, declared: Sequence[DeclaredSource]) -> 
 
 
 async def forget_old_quarantine(actor: Actor, connection: Connection, *, now: Instant) -> None:
-    """Delete payloads of more than 30 days and counts of more than 400: the retention we declare."""
+    """Delete payloads of more than 30 days, counts and replays of more than 400: what we declare."""
     _require_officer(actor)
     await store.forget(
         connection,
         actor.tenant,
         received_before=now - PAYLOADS_ARE_KEPT,
         before_day=(now - COUNTS_ARE_KEPT).astimezone(UTC).date(),
+        asked_before=now - COUNTS_ARE_KEPT,
     )
 
 

@@ -15,6 +15,7 @@ from haidang.sources.model import (
     Quarantined,
     QuarantinedMessage,
     QuarantineTally,
+    Replay,
     SourceCounts,
 )
 
@@ -225,6 +226,7 @@ async def list_quarantine(
     reason: str | None,
     settled: bool,
     before: tuple[Instant, UUID] | None,
+    payload_most: int,
     most: int,
 ) -> list[QuarantinedMessage]:
     """Quarantined messages, newest first, after the place `before` in the list."""
@@ -236,6 +238,7 @@ async def list_quarantine(
         settled=settled,
         before_at=before[0] if before else None,
         before_id=before[1] if before else None,
+        payload_most=payload_most,
         most=most,
     )
     return await _messages(rows)
@@ -245,6 +248,14 @@ async def quarantine_tallies(connection: Connection, tenant: str, since: date) -
     """The counts of each day since `since`."""
     rows = queries.quarantine_tallies(connection, tenant=tenant, since=since)
     return [QuarantineTally(**row) async for row in rows]
+
+
+async def quarantined_message(
+    connection: Connection, tenant: str, quarantine_id: UUID
+) -> QuarantinedMessage | None:
+    """One quarantined message, whole."""
+    row = await queries.quarantined_message(connection, tenant=tenant, quarantine_id=quarantine_id)
+    return QuarantinedMessage(**row) if row else None
 
 
 async def hold_for_replay(
@@ -264,16 +275,95 @@ async def note_replay(
     )
 
 
+async def note_tried(connection: Connection, tenant: str, quarantine_id: UUID, now: Instant) -> None:
+    """Note that a message was taken up and could not be judged."""
+    await queries.note_tried(connection, tenant=tenant, quarantine_id=quarantine_id, now=now)
+
+
 async def unsettled_ids(
-    connection: Connection, tenant: str, *, source_id: str | None, reason: str | None
+    connection: Connection,
+    tenant: str,
+    *,
+    source_id: str | None,
+    reason: str | None,
+    asked_at: Instant | None = None,
 ) -> list[UUID]:
-    """Every message that still waits, oldest first."""
-    rows = queries.unsettled_ids(connection, tenant=tenant, source_id=source_id, reason=reason)
+    """Every message that still waits, oldest first; of a moment: those there then and not tried since."""
+    rows = queries.unsettled_ids(
+        connection, tenant=tenant, source_id=source_id, reason=reason, asked_at=asked_at
+    )
     return [row["quarantine_id"] async for row in rows]
 
 
-async def forget(connection: Connection, tenant: str, *, received_before: Instant, before_day: date) -> None:
-    """Delete payloads last received before a moment, and counts of days before a day."""
+async def count_unsettled(
+    connection: Connection, tenant: str, *, source_id: str | None, reason: str | None
+) -> int:
+    """How many messages wait."""
+    counted: int = await queries.count_unsettled(
+        connection, tenant=tenant, source_id=source_id, reason=reason
+    )
+    return counted
+
+
+async def begin_replay(connection: Connection, tenant: str, replay: Replay) -> None:
+    """Note a replay that begins."""
+    await queries.begin_replay(
+        connection,
+        tenant=tenant,
+        replay_id=replay.replay_id,
+        quarantine_id=replay.quarantine_id,
+        source_id=replay.source_id,
+        reason=replay.reason,
+        asked_by=replay.asked_by,
+        asked_at=replay.asked_at,
+        messages=replay.messages,
+    )
+
+
+async def count_replayed(
+    connection: Connection,
+    tenant: str,
+    replay_id: UUID,
+    *,
+    settled: int = 0,
+    still_refused: int = 0,
+    failed: int = 0,
+) -> None:
+    """Add to what came of a replay."""
+    await queries.count_replayed(
+        connection,
+        tenant=tenant,
+        replay_id=replay_id,
+        settled=settled,
+        still_refused=still_refused,
+        failed=failed,
+    )
+
+
+async def end_replay(connection: Connection, tenant: str, replay_id: UUID, now: Instant) -> None:
+    """Note the end of a replay."""
+    await queries.end_replay(connection, tenant=tenant, replay_id=replay_id, now=now)
+
+
+async def replay(connection: Connection, tenant: str, replay_id: UUID) -> Replay | None:
+    """One replay, or None."""
+    row = await queries.replay(connection, tenant=tenant, replay_id=replay_id)
+    return Replay(**row) if row else None
+
+
+async def newest_replays(
+    connection: Connection, tenant: str, *, quarantine_id: UUID | None, most: int
+) -> list[Replay]:
+    """The newest replays, of one message or of any."""
+    rows = queries.newest_replays(connection, tenant=tenant, quarantine_id=quarantine_id, most=most)
+    return [Replay(**row) async for row in rows]
+
+
+async def forget(
+    connection: Connection, tenant: str, *, received_before: Instant, before_day: date, asked_before: Instant
+) -> None:
+    """Delete payloads and replays of before a moment, and counts of before a day."""
+    await queries.forget_replays(connection, tenant=tenant, asked_before=asked_before)
     await queries.forget_quarantined(connection, tenant=tenant, received_before=received_before)
     await queries.forget_tallies(connection, tenant=tenant, before_day=before_day)
 

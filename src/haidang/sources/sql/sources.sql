@@ -143,10 +143,11 @@ UPDATE sources.quarantine_tally AS tally
    AND tally.reason = given.reason
    AND tally.day = given.day;
 
--- name: list_quarantine(tenant, source_id, reason, settled, before_at, before_id, most)
--- Quarantined messages, newest first, after a place in the list.
-SELECT kept.quarantine_id, kept.source_id, kept.reason, kept.detail, kept.topic, kept.payload,
-       kept.payload_bytes, kept.decoder_version, kept.times, kept.first_received_at, kept.last_received_at,
+-- name: list_quarantine(tenant, source_id, reason, settled, before_at, before_id, payload_most, most)
+-- Quarantined messages, newest first, after a place in the list, with so much of each payload.
+SELECT kept.quarantine_id, kept.source_id, kept.reason, kept.detail, kept.topic,
+       substring(kept.payload FROM 1 FOR CAST(:payload_most AS integer)) AS payload,
+       octet_length(kept.payload) AS kept_bytes, kept.payload_bytes, kept.decoder_version, kept.times, kept.first_received_at, kept.last_received_at,
        kept.replays, kept.replayed_at, kept.settled_at
   FROM sources.quarantine AS kept
  WHERE kept.tenant = :tenant
@@ -168,10 +169,19 @@ SELECT tally.source_id, tally.reason, tally.day, tally.times, tally.kept, tally.
    AND tally.day >= :since
  ORDER BY tally.day DESC, tally.times DESC, tally.source_id, tally.reason;
 
+-- name: quarantined_message(tenant, quarantine_id)^
+-- One quarantined message, to be looked at.
+SELECT kept.quarantine_id, kept.source_id, kept.reason, kept.detail, kept.topic, kept.payload,
+       octet_length(kept.payload) AS kept_bytes, kept.payload_bytes, kept.decoder_version, kept.times, kept.first_received_at, kept.last_received_at,
+       kept.replays, kept.replayed_at, kept.settled_at
+  FROM sources.quarantine AS kept
+ WHERE kept.tenant = :tenant
+   AND kept.quarantine_id = :quarantine_id;
+
 -- name: hold_for_replay(tenant, quarantine_id)^
 -- One quarantined message, locked while it is replayed.
 SELECT kept.quarantine_id, kept.source_id, kept.reason, kept.detail, kept.topic, kept.payload,
-       kept.payload_bytes, kept.decoder_version, kept.times, kept.first_received_at, kept.last_received_at,
+       octet_length(kept.payload) AS kept_bytes, kept.payload_bytes, kept.decoder_version, kept.times, kept.first_received_at, kept.last_received_at,
        kept.replays, kept.replayed_at, kept.settled_at
   FROM sources.quarantine AS kept
  WHERE kept.tenant = :tenant
@@ -188,14 +198,25 @@ UPDATE sources.quarantine
  WHERE tenant = :tenant
    AND quarantine_id = :quarantine_id;
 
--- name: unsettled_ids(tenant, source_id, reason)
--- Every message that still waits in quarantine, oldest first.
+-- name: note_tried(tenant, quarantine_id, now)!
+-- Note that a message was taken up and could not be judged.
+UPDATE sources.quarantine
+   SET replayed_at = :now
+ WHERE tenant = :tenant
+   AND quarantine_id = :quarantine_id;
+
+-- name: unsettled_ids(tenant, source_id, reason, asked_at)
+-- Every message that still waits in quarantine, oldest first; those of a moment were there and not tried since.
 SELECT kept.quarantine_id
   FROM sources.quarantine AS kept
  WHERE kept.tenant = :tenant
    AND kept.settled_at IS NULL
    AND (:source_id::text IS NULL OR kept.source_id = :source_id)
    AND (:reason::text IS NULL OR kept.reason = :reason)
+   AND (
+       :asked_at::timestamptz IS NULL
+       OR (kept.first_received_at <= :asked_at AND (kept.replayed_at IS NULL OR kept.replayed_at < :asked_at))
+   )
  ORDER BY kept.first_received_at, kept.quarantine_id;
 
 -- name: forget_quarantined(tenant, received_before)!
@@ -209,3 +230,58 @@ DELETE FROM sources.quarantine
 DELETE FROM sources.quarantine_tally
  WHERE tenant = :tenant
    AND day < :before_day;
+
+-- name: count_unsettled(tenant, source_id, reason)$
+-- How many messages wait in quarantine.
+SELECT count(*)
+  FROM sources.quarantine AS kept
+ WHERE kept.tenant = :tenant
+   AND kept.settled_at IS NULL
+   AND (:source_id::text IS NULL OR kept.source_id = :source_id)
+   AND (:reason::text IS NULL OR kept.reason = :reason);
+
+-- name: begin_replay(tenant, replay_id, quarantine_id, source_id, reason, asked_by, asked_at, messages)!
+-- Note that somebody wants messages judged again.
+INSERT INTO sources.replay (tenant, replay_id, quarantine_id, source_id, reason, asked_by, asked_at, messages)
+VALUES (:tenant, :replay_id, :quarantine_id, :source_id, :reason, :asked_by, :asked_at, :messages);
+
+-- name: count_replayed(tenant, replay_id, settled, still_refused, failed)!
+-- Note what came of some messages of a replay.
+UPDATE sources.replay
+   SET settled = settled + :settled,
+       still_refused = still_refused + :still_refused,
+       failed = failed + :failed
+ WHERE tenant = :tenant
+   AND replay_id = :replay_id;
+
+-- name: end_replay(tenant, replay_id, now)!
+-- Note that a replay came to its end.
+UPDATE sources.replay
+   SET ended_at = :now
+ WHERE tenant = :tenant
+   AND replay_id = :replay_id
+   AND ended_at IS NULL;
+
+-- name: replay(tenant, replay_id)^
+-- One replay, as far as it has come.
+SELECT r.replay_id, r.quarantine_id, r.source_id, r.reason, r.asked_by, r.asked_at, r.messages, r.settled,
+       r.still_refused, r.failed, r.ended_at
+  FROM sources.replay AS r
+ WHERE r.tenant = :tenant
+   AND r.replay_id = :replay_id;
+
+-- name: newest_replays(tenant, quarantine_id, most)
+-- The newest replays: of one message, or of any.
+SELECT r.replay_id, r.quarantine_id, r.source_id, r.reason, r.asked_by, r.asked_at, r.messages, r.settled,
+       r.still_refused, r.failed, r.ended_at
+  FROM sources.replay AS r
+ WHERE r.tenant = :tenant
+   AND (:quarantine_id::uuid IS NULL OR r.quarantine_id = :quarantine_id)
+ ORDER BY r.asked_at DESC, r.replay_id
+ LIMIT :most;
+
+-- name: forget_replays(tenant, asked_before)!
+-- Delete what was noted of replays that are long past.
+DELETE FROM sources.replay
+ WHERE tenant = :tenant
+   AND asked_at < :asked_before;
