@@ -42,6 +42,8 @@ from haidang.kernel.actors import part
 from haidang.kernel.errors import Invalid
 from haidang.kernel.instants import Clock, SystemClock
 from haidang.places.changing import TouchedKind, change_jobs
+from haidang.rules.service import load_rules
+from haidang.rules.working import DeadlineWatch, rule_consumers, rule_jobs
 from haidang.sdk.loading import installed_packs, pack_folder
 from haidang.sdk.model import Pack
 from haidang.sources.freshness import FreshnessWatch
@@ -121,6 +123,7 @@ def run_work(settings: Settings) -> None:
             async with transaction(pool) as connection:
                 await prepare_days(part("work"), connection, now=clock.now())
                 await load_facts(part("work"), connection, packs, now=clock.now())
+                await load_rules(part("work"), connection, packs, now=clock.now())
             health = _health("work", clock, pool)
             health.need("consumers", consumers_going(pool), essential=False)
             tasks.create_task(health.watch(stop))
@@ -133,6 +136,7 @@ def run_work(settings: Settings) -> None:
             tasks.create_task(JobRunner(pool, clock, jobs, grace_s=grace_s).run(stop))
             tasks.create_task(WorkloadWatch(pool, clock).run(stop))
             tasks.create_task(FreshnessWatch(pool, clock, declared_sources(packs)).run(stop))
+            tasks.create_task(DeadlineWatch(pool, clock, packs).run(stop))
 
     _run("work", settings, work)
 
@@ -167,7 +171,7 @@ async def _announce(intake: MqttIntake, settings: Settings) -> None:
 
 def consumers_of(packs: Sequence[Pack], clock: Clock) -> tuple[Consumer, ...]:
     """Every consumer of the event log."""
-    return tuple(derivation_consumers(packs, clock))
+    return (*derivation_consumers(packs, clock), *rule_consumers(packs, clock))
 
 
 def _no_objects() -> ObjectFiles:
@@ -186,6 +190,7 @@ def jobs_of(
         *infra_upkeep.upkeep_jobs(clock, events_kept=events_kept),
         *context_upkeep.upkeep_jobs(clock),
         *derivation_jobs(packs, clock),
+        *rule_jobs(packs, clock),
         *change_jobs(clock),
         *replay_jobs(declared_sources(packs), clock),
         *sheet_jobs(packs, clock, objects),

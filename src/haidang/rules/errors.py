@@ -91,8 +91,16 @@ class RuleFailed(RuleMalformed):
     """The rule {rule_id} failed and is held: {reason}."""
 
 
+class NameMissing(Invalid):
+    """Say who is on duty here."""
+
+
+class ReasonMissing(Invalid):
+    """Say why."""
+
+
 class WordsMissing(Invalid):
-    """Say {what}."""
+    """There is nothing written yet."""
 
 
 class WordsTooLong(Invalid):
@@ -103,5 +111,13 @@ class ShelfEndWrong(Invalid):
     """An alarm is put aside until a moment after now and at most {hours} hours ahead."""
 
 
-class TrialTooLarge(Invalid):
-    """A trial takes {most} at most; this one would take {asked}. Choose a shorter time."""
+class TrialTooLong(Invalid):
+    """A rule is tried over {days} days at most, and the end comes after the beginning."""
+
+
+class TrialOfTooManyEntities(Invalid):
+    """A rule is tried on {most} things at most; of this type there are {found}."""
+
+
+class TrialReadsTooMuch(Invalid):
+    """A trial reads {most} observations at most. Choose a shorter time."""

@@ -43,6 +43,7 @@ class ClearedBy(StrEnum):
     SWITCHED_OFF = "the rule was switched off"
     ENTITY_GONE = "the entity was deleted"
     RULE_GONE = "the rule is no longer declared"
+    RULE_CHANGED = "the rule is about other things now"
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,9 +220,7 @@ def _check_kinds(rule: Rule, entity_type: EntityType, expression: Expression) ->
         if _is_number(attribute) and term.path == Path(term.path.names[:1]):
             for literal in _literals(term.value):
                 if isinstance(literal, bool) or not isinstance(literal, int | float):
-                    raise _malformed(
-                        rule, f"{attribute.name} is a number and is compared with something else"
-                    )
+                    raise RuleComparesOtherKinds(attribute=attribute.name)
 
 
 def _literals(value: Any) -> tuple[Any, ...]:
