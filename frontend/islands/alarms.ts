@@ -172,3 +172,26 @@ if (regions.length > 0) {
     if (!live && document.visibilityState === "visible") regions.forEach((one) => one.refresh());
   }, POLL_MS);
 }
+
+/** A form that takes a while says so, and for how long it has been at it. */
+for (const form of document.querySelectorAll<HTMLFormElement>("form[data-slow]")) {
+  form.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    const asks = (button?.getAttribute("formmethod") ?? form.getAttribute("method")) === "get";
+    if (!(button instanceof HTMLButtonElement) || !asks) return;
+    const line = document.createElement("p");
+    line.className = "alarm-note";
+    line.setAttribute("role", "status");
+    button.parentElement?.after(line);
+    const began = Date.now();
+    const tell = (): void => {
+      line.textContent = `${form.dataset["slow"] ?? ""} ${Math.round((Date.now() - began) / 1000)} s`;
+    };
+    tell();
+    const ticking = window.setInterval(tell, 1000);
+    window.addEventListener("pagehide", () => {
+      window.clearInterval(ticking); // and when somebody comes back, the line is gone
+      line.remove();
+    }, { once: true });
+  });
+}

@@ -11,6 +11,7 @@ from haidang.infra.templates import Templates
 from haidang.infra.translations import LOCALES
 from haidang.kernel.actors import Audience
 from haidang.web.admin.overview import overview_page
+from haidang.web.admin.rules import rule_acts, rule_pages
 from haidang.web.api.ngsi_ld.problems import answer_of
 from haidang.web.api.places.routes import places_routes
 from haidang.web.api.tiles.routes import tile_routes
@@ -65,8 +66,9 @@ def build_portal(house: House, frame: Frame) -> Litestar:
         overview_page(house),
         duty_page(),
         *alarm_pages(house),
+        *rule_pages(house),
     ]
-    acts: list[RoomAct] = [*alarm_acts(house)]
+    acts: list[RoomAct] = [*alarm_acts(house), *rule_acts(house)]
     streams = Streams(house)
     portal = Litestar(
         route_handlers=[
