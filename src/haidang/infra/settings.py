@@ -178,10 +178,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             description="What scans an uploaded file for malware: ClamAV's daemon as `clamd://host:3310` or "
             "`clamd:///run/clamav/clamd.ctl`, or a command given the file's path as the last argument "
-            "(exit status 0 clean, 1 infected). Without it files are not scanned. Used from the first "
-            "upload on; no page takes uploads yet."
+            "(exit status 0 clean, 1 infected). Without it files are not scanned. Sheets that officers "
+            "upload are scanned before they are opened."
         ),
     ] = None
+    sheet_limit_bytes: Annotated[
+        int, Meta(ge=1024, le=2**31, description="The largest sheet that an officer may upload, bytes.")
+    ] = 256 * 1024 * 1024
     default_locale: Annotated[
         Literal["vi", "en"],
         Meta(description="Language of the command line. A page has its language in its address."),

@@ -7,7 +7,7 @@ traces what passed. It holds no page and no rule of the city. See ADR 0032.
 
 import asyncio
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -39,6 +39,9 @@ from haidang.web.shared.security import answers_for, security_headers
 
 PATIENCE_S = 30.0
 """How long an answer may take to begin. Event streams have begun by then and may last."""
+
+UPLOAD_PATIENCE_S = 600.0
+"""The same where a large file is sent: half a megabyte a second for the largest."""
 
 NGSI_LD_PREFIX = b"/ngsi-ld/"
 _FALLBACK = (
@@ -80,14 +83,19 @@ class Dispatcher:
         *,
         answer_machines: Callable[[HaidangError], Answer] | None = None,
         patience_s: float = PATIENCE_S,
+        uploads: Mapping[str, int] | None = None,
     ) -> None:
-        """`answer_machines` says an error in the form of the NGSI-LD standard; RFC 9457 without it."""
+        """`answer_machines` says an error in the form of the NGSI-LD standard; RFC 9457 without it.
+
+        `uploads` are the paths that take more than a form, with the largest body of each, in bytes.
+        """
         self._house = house
         self._portal = portal
         self._frame = frame
         self._bearers = Bearers(house)
         self._answer_machines = answer_machines
         self._patience_s = patience_s
+        self._uploads = uploads or {}
         self._loopback = answers_for("localhost", house.settings.host) and not answers_for(
             "example.vn", house.settings.host
         )
@@ -120,7 +128,9 @@ class Dispatcher:
         self, passage: _Passage, application: AsgiApplication, receive: Receive, send: Send
     ) -> None:
         """Let the request through the checks to its face; turn whatever is raised into an answer."""
-        limit = self._house.settings.body_limit_bytes
+        larger = self._uploads.get(str(passage.scope["path"])) if passage.face == "portal" else None
+        limit = larger or self._house.settings.body_limit_bytes
+        patience_s = UPLOAD_PATIENCE_S if larger else self._patience_s
         answer_out = self._outward(passage, send)
 
         async def limited_receive() -> MutableMapping[str, Any]:
@@ -141,7 +151,7 @@ class Dispatcher:
             await answer_out(message)
 
         try:
-            async with asyncio.timeout(self._patience_s) as patience:
+            async with asyncio.timeout(patience_s) as patience:
                 self._check_host(passage.scope)
                 self._check_length(passage.scope, limit)
                 self._check_method(passage)
@@ -152,7 +162,7 @@ class Dispatcher:
             raise
         except TimeoutError:
             _log.warning("request-took-too-long", face=passage.face)
-            await self._say(passage, RequestTookTooLong(seconds=round(self._patience_s)), answer_out)
+            await self._say(passage, RequestTookTooLong(seconds=round(patience_s)), answer_out)
         except Exception as trouble:  # noqa: BLE001 - the last place that can answer; unknown ones are logged
             await self._say(passage, self._as_ours(passage, trouble), answer_out)
 
