@@ -14,8 +14,9 @@ from hypothesis import strategies as some
 from haidang.infra.templates import manifest_path
 from haidang.kernel.text import fold
 from haidang.sdk.charts import Point
+from haidang.sdk.loading import installed_packs
 from haidang.web.design.page import SECTION_TITLES
-from haidang.web.design.tokens import TokenMissing, measure, measure_levels, read_themes
+from haidang.web.design.tokens import TokenMissing, measure, measure_levels, measure_signs, read_themes
 from haidang.web.shared.charts import HEIGHT, WIDTH, line_chart, spark_line
 from haidang.web.shared.forms import DayUnreadable, FormUnreadable, read_day, read_form
 from haidang.web.shared.house import House
@@ -63,6 +64,12 @@ def test_every_pair_of_colours_can_be_read_in_both_themes() -> None:
 
 def test_the_words_of_every_level_can_be_read() -> None:
     assert [level for level in measure_levels() if level[3] < 4.5] == []
+
+
+def test_the_words_of_every_level_of_an_installed_pack_can_be_read() -> None:
+    shown = measure_signs(installed_packs(), "vi")
+    assert [words for _, signs in shown for _, words, _, _ in signs][:2] == ["0–50 Tốt", "51–100 Trung bình"]
+    assert [(label, one) for label, signs in shown for one in signs if one[3] < 4.5] == []
 
 
 def test_what_is_measured_is_what_the_browser_gets() -> None:
@@ -384,3 +391,29 @@ def test_a_spark_stays_in_its_frame_and_is_silent(numbers: list[float | None]) -
     for x, y in re.findall(r"(-?[\d.]+) (-?[\d.]+) L", " L".join(re.findall(r' d="M([^"]*)"', text)) + " L"):
         assert 0 <= float(x) <= 96
         assert 0 <= float(y) <= 28
+
+
+# --- maps and places -------------------------------------------------------------------------------
+
+
+async def test_the_map_is_shown_in_both_themes_with_its_list_and_levels_of_packs(
+    web: Client,
+) -> None:
+    text = (await web.page("/_design")).text
+    for theme in ("day", "night"):
+        assert f'aria-labelledby="map-{theme}-title map-{theme}-desc"' in text
+    assert text.count("<li>Trạm 5</li>") == 2
+    assert text.count("301–500 Nguy hại") == 2
+
+
+async def test_the_place_picker_says_what_a_page_would_get_and_keeps_nothing(web: Client) -> None:
+    page = await web.page("/en/_design/noi")
+    assert "geolocation=(self)" in (page.header("permissions-policy") or "")
+    assert "What a page would get" not in page.text
+    body = urlencode({"longitude": "108.1", "landmark": "<b>cổng chợ</b>"}).encode()
+    said = await web.ask("POST", "/en/_design/noi", headers=[("accept", "text/html"), FORM], chunks=[body])
+    assert said.status == 200
+    assert "What a page would get" in said.text
+    assert "<dd>108.1</dd>" in said.text
+    assert "&lt;b&gt;cổng chợ&lt;/b&gt;" in said.text
+    assert (await web.ask("DELETE", "/_design/noi")).status == 405

@@ -34,6 +34,7 @@ from haidang.sdk.model import (
     EntityView,
     History,
     LatestEntities,
+    LevelSign,
     Message,
     MqttSource,
     Observation,
@@ -61,6 +62,8 @@ _WORD = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _IRI = re.compile(r"(?:https?://|urn:)[^\s<>\"{}|\\^`]+")
 _LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 _PARAMETER = re.compile(r"\{(\w+)\}")
+_COLOUR = re.compile(r"#[0-9a-f]{6}")
+_RANKS = range(1, 7)
 _NOON = datetime(2026, 11, 21, 5, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
 
@@ -491,6 +494,15 @@ def _check_bare_marks(pack: Pack) -> Iterator[Finding]:
         with _caught() as caught:
             if layer.mark is not None:
                 layer.mark(_bare(layer.entity_type), _NOON, LANGUAGE)
+        yield from (Finding("pages", f"map layer {layer.layer_id}", fault) for fault in caught)
+        signs: Sequence[LevelSign] = []
+        with _caught() as caught:
+            signs = layer.levels(LANGUAGE) if layer.levels is not None else []
+        caught += [
+            f"the level {one.words!r} needs a rank of 1 to 6 and a colour as #rrggbb"
+            for one in signs
+            if one.rank not in _RANKS or _COLOUR.fullmatch(one.colour) is None
+        ]
         yield from (Finding("pages", f"map layer {layer.layer_id}", fault) for fault in caught)
     for searchable in pack.searchables:
         with _caught() as caught:

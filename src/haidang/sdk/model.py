@@ -348,11 +348,21 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelSign:
+    """How a level looks wherever it is shown: its words, its official colour (#rrggbb), its rank 1 to 6."""
+
+    words: str
+    colour: str
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class MapLayer:
     """A layer of the map: an entity type, the attribute that colours its marks, and how one is marked.
 
     `mark` is pure: from an entity, now and the language to its `Mark`, or None for one that is not
     shown. A layer `on_home` stands on the map of the home page. `attribution` is shown with the map.
+    `levels` gives the levels that marks can have, in a language: the legend, from harmless to grave.
     """
 
     layer_id: str
@@ -362,6 +372,7 @@ class MapLayer:
     mark: Callable[[EntityView, Instant, str], Mark | None] | None = None
     on_home: bool = False
     attribution: str = ""
+    levels: Callable[[str], Sequence[LevelSign]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

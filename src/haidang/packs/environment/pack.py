@@ -5,7 +5,7 @@ from datetime import timedelta
 from haidang.packs.environment import aqi
 from haidang.packs.environment.air import AIR_QUALITY_OBSERVED, AIR_STATIONS
 from haidang.packs.environment.limits import LIMITS
-from haidang.packs.environment.pages import PAGES, hit_station, mark_station
+from haidang.packs.environment.pages import PAGES, hit_station, level_signs, mark_station
 from haidang.packs.environment.rules import RULES
 from haidang.packs.environment.water import (
     WATER_DERIVATIONS,
@@ -94,6 +94,7 @@ PACK = Pack(
             attribute="airQualityIndex",
             mark=mark_station,
             on_home=True,
+            levels=level_signs,
         ),
         MapLayer(
             layer_id="river-levels",

@@ -26,6 +26,7 @@ from haidang.sdk.model import (
     EntityView,
     History,
     LatestEntities,
+    LevelSign,
     Limit,
     Mark,
     Observation,
@@ -351,6 +352,14 @@ def mark_station(entity: EntityView, now: Instant, locale: str) -> Mark | None:
         return Mark(station.short_name, path=station.path)
     label = f"{station.short_name}: {station.index} {station.level.word.read(locale)}"
     return Mark(label, station.level.colour, station.rank, station.path, str(station.index))
+
+
+def level_signs(locale: str) -> list[LevelSign]:
+    """The six levels of VN_AQI as they are shown: range and word."""
+    return [
+        LevelSign(f"{one.least}–{one.most} {one.word.read(locale)}", one.colour, rank)
+        for rank, one in enumerate(aqi.LEVELS, 1)
+    ]
 
 
 def hit_station(entity: EntityView, _locale: str) -> SearchHit:

@@ -4,10 +4,11 @@ It is made of the same macros and the same style sheet as every other page, so t
 Nothing that is sent to it is kept.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -17,25 +18,40 @@ from litestar import Request, get, route
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
+from markupsafe import Markup
 
 from haidang.infra.database import reading
 from haidang.infra.templates import Assets, manifest_path
+from haidang.infra.translations import Translations
 from haidang.kernel.actors import Audience
 from haidang.kernel.errors import HaidangError, Invalid
+from haidang.kernel.geometry import Box
 from haidang.kernel.instants import VIETNAM
 from haidang.places.finding import resolve_place
 from haidang.sdk.charts import Band, Bar, Point
-from haidang.web.design.tokens import MeasuredPair, measure, measure_levels, read_themes
+from haidang.web.design.tokens import (
+    THEMES,
+    MeasuredPair,
+    measure,
+    measure_levels,
+    measure_signs,
+    read_themes,
+)
 from haidang.web.shared.audiences import actor_of
 from haidang.web.shared.forms import DayUnreadable, read_day, read_form
 from haidang.web.shared.frame import Frame, in_locale, locale_of
 from haidang.web.shared.house import House, Scope
+from haidang.web.shared.maps import VIETNAM as VIETNAM_BOX
+from haidang.web.shared.maps import MapArea, MapMarker, map_picture
+from haidang.web.shared.risks import RISK_LEVELS
 from haidang.web.shared.routes import paths_in_every_locale, sent
+from haidang.web.shared.security import live_map_headers
 from haidang.web.shared.walls import cap_height_m, wall_root_px
 
 DESIGN_PATH = "/_design"
 ASK_PATH = "/_design/hoi"
 WALL_PATH = "/_design/tuong"
+PLACE_PATH = "/_design/noi"
 _NOT_INDEXED = ((b"x-robots-tag", b"noindex"),)
 _MOST_CANDIDATES = 6
 _WALL = {"width_m": "3.6", "width_px": "3840", "distance_m": "5"}
@@ -51,6 +67,7 @@ SECTION_TITLES = {
     "dialogs": "Dialogs and short news",
     "charts": "Charts",
     "icons": "Icons",
+    "maps": "Maps and places",
     "ways": "Finding one's way",
     "wall": "On a wall",
     "print": "On paper",
@@ -67,6 +84,25 @@ _SAMPLES = (
     ("Trạm Đ", 118.5, 12_450),
 )
 _SORTABLE = {"name": 0, "value": 1, "count": 2}
+MARKS = (
+    *(
+        MapMarker(
+            107.4 + 0.35 * one.level,
+            11.0 + 0.25 * one.level,
+            str(one.level),
+            one.colour,
+            one.level,
+            words=f"Trạm {one.level}",
+        )
+        for one in RISK_LEVELS.values()
+    ),
+    MapMarker(107.5, 11.9, "", words="Nơi không có mức"),
+)
+"""Marks of every level and one without: made up, and off the places that one could take them for."""
+
+_PICTURE_MESSAGE = "The list beside this picture has everything that is drawn on it."
+_SAMPLE_BOX = Box(107.2, 10.6, 109.6, 12.6)
+
 _HOURS: tuple[float | None, ...] = (12, 14, 13, 19, 24, 31, None, None, 38, 35, 29, 22)
 
 
@@ -130,6 +166,9 @@ def design_routes(house: House, frame: Frame) -> list[HTTPRouteHandler]:
             sections=SECTION_TITLES,
             pairs=_pairs(manifest_path().parent.parent / assets.url("styles/public.css").rsplit("/", 1)[-1]),
             levels=measure_levels(),
+            signs=measure_signs(house.packs, locale),
+            marks=MARKS,
+            pictures=await asyncio.to_thread(_pictures, house.translations, locale),
             filled=filled,
             wrong={
                 name: house.translations.translate_error(error, locale)
@@ -175,7 +214,31 @@ def design_routes(house: House, frame: Frame) -> list[HTTPRouteHandler]:
         )
         return sent(whole.answer(scope["headers"]))
 
+    async def place(request: Request[Any, Any, Any]) -> ASGIApp:
+        scope: Scope = request.scope  # type: ignore[assignment]  # a TypedDict of the same
+        locale = locale_of(str(scope["path"]))
+        sent_values: dict[str, str] = {}
+        if request.method == "POST":
+            sent_values = dict(read_form(await request.body()))
+        whole = await frame.page(
+            scope,
+            "design/place.html",
+            title=house.translations.gettext(locale, "Maps and places"),
+            headers=(*live_map_headers(house.settings.wmts_url, geolocation=True), *_NOT_INDEXED),
+            values=sent_values,
+            picture=(await asyncio.to_thread(_pictures, house.translations, locale))["day"],
+            area=MapArea(VIETNAM_BOX, house.clock.now().astimezone(VIETNAM).date()),
+        )
+        return sent(whole.answer(scope["headers"]))
+
     return [
+        route(
+            list(paths_in_every_locale(PLACE_PATH)),
+            http_method=[HttpMethod.GET, HttpMethod.POST],
+            status_code=HTTPStatus.OK,
+            opt=public,
+            name="design.place",
+        )(place),
         route(
             list(paths_in_every_locale(DESIGN_PATH)),
             http_method=[HttpMethod.GET, HttpMethod.POST],
@@ -224,6 +287,22 @@ async def _resolve(house: House, scope: Scope, filled: Filled, text: str) -> Non
         filled.errors["unit"] = UnitToBeChosen()
     else:
         filled.errors["unit"] = UnitNotFound(text=text[:60])
+
+
+@cache
+def _pictures(translations: Translations, locale: str) -> dict[str, Markup]:
+    """The sample map once for each theme, which has ids of its own; drawn once."""
+    return {
+        theme: map_picture(
+            markers=MARKS,
+            box=_SAMPLE_BOX,
+            name=f"map-{theme}",
+            title=translations.gettext(locale, "Map, a sample"),
+            description=translations.gettext(locale, _PICTURE_MESSAGE),
+            locale=locale,
+        )
+        for theme in THEMES
+    }
 
 
 @lru_cache(maxsize=2)

@@ -1,10 +1,11 @@
 """The colours of the look as the browser gets them, and how well each pair that is used can be read."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from haidang.kernel.errors import HaidangError
+from haidang.sdk.model import Pack
 from haidang.web.shared.levels import NIGHT, contrast, needs_plate
 from haidang.web.shared.risks import RISK_LEVELS
 
@@ -104,15 +105,25 @@ def measure(themes: Mapping[str, Mapping[str, str]]) -> list[MeasuredPair]:
 
 def measure_levels() -> list[tuple[int, str, str, float]]:
     """The words of each level of disaster risk on what they stand on: rank, message id, colour, contrast."""
+    return [(one.level, one.label, one.colour, _on_level(one.colour)) for one in RISK_LEVELS.values()]
+
+
+def measure_signs(packs: Iterable[Pack], locale: str) -> list[tuple[str, list[tuple[int, str, str, float]]]]:
+    """The same of the levels that installed packs put on maps: the layer's label, and each level's words."""
     return [
         (
-            risk.level,
-            risk.label,
-            risk.colour,
-            contrast("#ffffff" if needs_plate(risk.colour) else risk.colour, NIGHT),
+            layer.label,
+            [(one.rank, one.words, one.colour, _on_level(one.colour)) for one in layer.levels(locale)],
         )
-        for risk in RISK_LEVELS.values()
+        for pack in packs
+        for layer in pack.map_layers
+        if layer.levels is not None
     ]
+
+
+def _on_level(colour: str) -> float:
+    """The contrast of words on a level's colour, or on the plate where they could not be read on it."""
+    return contrast("#ffffff" if needs_plate(colour) else colour, NIGHT)
 
 
 def _long(colour: str) -> str:
