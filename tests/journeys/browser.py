@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import msgspec
-from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+from playwright.async_api import Browser, Page, Request, ViewportSize, async_playwright
 
 from haidang.infra.serving import serve_application
 from haidang.web.asgi import build_application
@@ -58,6 +58,43 @@ async def browser() -> AsyncIterator[Browser]:
             yield started
         finally:
             await started.close()
+
+
+async def open_details(page: Page, which: str = "details") -> None:
+    """Open everything that is folded away; `which` is the selector of what to open."""
+    await page.evaluate(
+        "which => document.querySelectorAll(which).forEach(one => { one.open = true })", which
+    )
+
+
+async def grave_findings(page: Page, axe: str) -> list[tuple[str, str, list[str]]]:
+    """What axe finds serious or critical: the rule, how grave, the first elements."""
+    await page.evaluate(axe)
+    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        (one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]][:3])
+        for one in found["violations"]
+        if one["impact"] in {"serious", "critical"}
+    ]
+
+
+async def page_width(page: Page) -> int:
+    """How wide the page is, with what runs off the screen."""
+    return int(await page.evaluate("document.documentElement.scrollWidth"))
+
+
+def complaints_of(page: Page, address: str) -> list[str]:
+    """What the page will complain of, and ask of others than its own house: filled as it comes."""
+    complaints: list[str] = []
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((address, f"blob:{address}", "data:")):
+            complaints.append(request.url)
+
+    page.on("console", lambda one: complaints.append(one.text) if one.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", asked)
+    return complaints
 
 
 @dataclass(slots=True)

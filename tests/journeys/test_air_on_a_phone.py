@@ -8,7 +8,7 @@ from playwright.async_api import Browser, ViewportSize, expect
 
 from haidang.kernel.instants import SetClock
 from haidang.web.shared.house import House
-from tests.journeys.browser import DESK, PHONE, weigh
+from tests.journeys.browser import DESK, PHONE, complaints_of, grave_findings, open_details, page_width, weigh
 from tests.web.stations import FIVE, write_stations
 
 pytestmark = pytest.mark.browser
@@ -65,16 +65,8 @@ async def test_axe_finds_nothing_serious(
     page = await context.new_page()
     for path in PAGES:
         await page.goto(city + locale + path)
-        for closed in await page.locator("details:not(.menu)").all():
-            await closed.evaluate("one => { one.open = true }")
-        await page.evaluate(axe)
-        found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        grave = [
-            (one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]])
-            for one in found["violations"]
-            if one["impact"] in {"serious", "critical"}
-        ]
-        assert grave == [], path
+        await open_details(page, "details:not(.menu)")
+        assert await grave_findings(page, axe) == [], path
     await context.close()
 
 
@@ -86,9 +78,8 @@ async def test_nothing_runs_off_the_screen(chrome: Browser, house: House, city: 
     page = await context.new_page()
     for path in (*PAGES, "/khong-khi/tram/dai"):
         await page.goto(city + path)
-        for closed in await page.locator("details").all():
-            await closed.evaluate("one => { one.open = true }")
-        wide = await page.evaluate("document.documentElement.scrollWidth")
+        await open_details(page)
+        wide = await page_width(page)
         assert wide <= width, (path, wide)
     await context.close()
 
@@ -96,13 +87,7 @@ async def test_nothing_runs_off_the_screen(chrome: Browser, house: House, city: 
 async def test_the_page_obeys_its_own_policy_and_complains_of_nothing(chrome: Browser, city: str) -> None:
     context = await chrome.new_context(viewport=PHONE)
     page = await context.new_page()
-    complaints: list[str] = []
-    page.on(
-        "console",
-        lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None,
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda one: complaints.append(one.url) if not one.url.startswith(city) else None)
+    complaints = complaints_of(page, city)
     for path in PAGES[:-1]:
         await page.goto(city + path, wait_until="networkidle")
     assert complaints == []

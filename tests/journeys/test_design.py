@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Browser, Route, ViewportSize, expect
 
-from tests.journeys.browser import DESK, PHONE
+from tests.journeys.browser import DESK, PHONE, complaints_of, grave_findings, open_details, page_width
 
 pytestmark = pytest.mark.browser
 
@@ -24,19 +24,10 @@ async def test_axe_finds_nothing_serious_in_either_theme(
     page = await context.new_page()
     for path in ("/_design", "/_design/hoi", "/_design/tuong"):
         await page.goto(city + locale + path)
-        await page.evaluate(
-            "document.querySelectorAll('details:not(.menu)').forEach(one => { one.open = true })"
-        )
+        await open_details(page, "details:not(.menu)")
         for opener in await page.locator("[data-island=date-picker] .with-button button").all():
             await opener.click()
-        await page.evaluate(axe)
-        found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        grave = [
-            (one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]])
-            for one in found["violations"]
-            if one["impact"] in {"serious", "critical"}
-        ]
-        assert grave == [], path
+        assert await grave_findings(page, axe) == [], path
     await context.close()
 
 
@@ -46,15 +37,13 @@ async def test_nothing_runs_off_the_screen_with_everything_open_and_alive(
 ) -> None:
     context = await chrome.new_context(viewport={"width": width, "height": 900})
     page = await context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda one: complaints.append(one.text) if one.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    complaints = complaints_of(page, city)
     await page.goto(city + "/_design")
-    await page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    await open_details(page)
     for figure in await page.locator("[data-island=chart]").all():
         await figure.scroll_into_view_if_needed()
         await expect(figure.locator(".chart-live canvas")).to_be_visible()
-    wide = await page.evaluate("document.documentElement.scrollWidth")
+    wide = await page_width(page)
     assert wide <= width
     assert complaints == []
     await context.close()

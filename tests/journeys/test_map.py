@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, Request, Route, ViewportSize, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, ViewportSize, expect
 
 from haidang.infra.database import Pool
 from haidang.infra.embedded import TemporaryCluster
@@ -25,7 +25,15 @@ from haidang.web.shared.frame import Frame
 from haidang.web.shared.house import House
 from haidang.web.shared.maps import MapArea, map_picture
 from haidang.web.shared.security import live_map_headers
-from tests.journeys.browser import PHONE, served, weigh
+from tests.journeys.browser import (
+    PHONE,
+    complaints_of,
+    grave_findings,
+    open_details,
+    page_width,
+    served,
+    weigh,
+)
 from tests.web.country import lam_dong
 from tests.web.houses import house_on
 
@@ -65,20 +73,6 @@ async def here(map_house: House) -> AsyncIterator[str]:
         yield address
 
 
-def watched(page: Page, address: str) -> list[str]:
-    """What the page complains of, and what it asks of others."""
-    complaints: list[str] = []
-    page.on("console", lambda one: complaints.append(one.text) if one.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-
-    def asked(request: Request) -> None:
-        if not request.url.startswith((address, f"blob:{address}", "data:")):
-            complaints.append(request.url)
-
-    page.on("request", asked)
-    return complaints
-
-
 async def opened(context: BrowserContext, address: str) -> Page:
     page = await context.new_page()
     await page.goto(address)
@@ -100,7 +94,7 @@ async def test_without_javascript_the_picture_and_the_list_are_the_map(chrome: B
 async def test_a_telephone_loads_the_live_map_by_tap_only(chrome: Browser, here: str) -> None:
     context = await chrome.new_context(viewport=PHONE, has_touch=True, reduced_motion="reduce")
     page = await context.new_page()
-    complaints = watched(page, here)
+    complaints = complaints_of(page, here)
     weight = await weigh(page, f"{here}/ban-do")
     assert weight.total < 200_000, weight.by_kind
     assert not await page.locator(".map-live").count()
@@ -109,7 +103,7 @@ async def test_a_telephone_loads_the_live_map_by_tap_only(chrome: Browser, here:
     await expect(page.get_by_role("status").first).to_contain_text("Bản đồ đã mở.")
     await page.wait_for_timeout(1_000)
     assert complaints == []
-    assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert await page_width(page) <= PHONE["width"]
     await context.close()
 
 
@@ -182,16 +176,8 @@ async def test_axe_finds_nothing_serious_on_the_map(chrome: Browser, here: str, 
     if theme == "night":
         await page.evaluate("document.documentElement.dataset.theme = 'night'")
         await page.wait_for_timeout(500)
-    for closed in await page.locator("details:not(.menu)").all():
-        await closed.evaluate("one => { one.open = true }")
-    await page.evaluate(axe)
-    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    grave = [
-        (one["id"], [node["html"][:200] for node in one["nodes"]][:3])
-        for one in found["violations"]
-        if one["impact"] in {"serious", "critical"}
-    ]
-    assert grave == []
+    await open_details(page, "details:not(.menu)")
+    assert await grave_findings(page, axe) == []
     await context.close()
 
 
@@ -300,15 +286,8 @@ async def test_axe_finds_nothing_serious_on_the_place_picker(
         await page.wait_for_selector(".is-live", timeout=OPEN_WITHIN_MS)
     await page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
     await page.wait_for_timeout(300)
-    await page.evaluate(axe)
-    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    grave = [
-        (one["id"], [node["html"][:200] for node in one["nodes"]][:3])
-        for one in found["violations"]
-        if one["impact"] in {"serious", "critical"}
-    ]
-    assert grave == []
-    assert await page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    assert await grave_findings(page, axe) == []
+    assert await page_width(page) <= viewport["width"]
     await context.close()
 
 

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, ViewportSize, expect
 from haidang.kernel.actors import anonymous
 from haidang.places.finding import find_units
 from haidang.web.shared.house import House
-from tests.journeys.browser import DESK, PHONE, served, weigh
+from tests.journeys.browser import DESK, PHONE, grave_findings, open_details, page_width, served, weigh
 from tests.web.countries import country_house, country_web_pool  # noqa: F401 - fixtures are found by name
 
 pytestmark = pytest.mark.browser
@@ -88,16 +88,8 @@ async def test_axe_finds_nothing_serious_on_the_pages_of_units(
     page = await context.new_page()
     for path in STATES:
         await page.goto(country + locale + path)
-        for closed in await page.locator("main details").all():
-            await closed.evaluate("one => { one.open = true }")
-        await page.evaluate(axe)
-        found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        grave = [
-            (one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]][:3])
-            for one in found["violations"]
-            if one["impact"] in {"serious", "critical"}
-        ]
-        assert grave == [], path
+        await open_details(page, "main details")
+        assert await grave_findings(page, axe) == [], path
     await context.close()
 
 
@@ -107,9 +99,8 @@ async def test_no_page_of_units_runs_off_the_screen(chrome: Browser, country: st
     page = await context.new_page()
     for path in (*STATES, "/tra-cuu-don-vi?q=" + "a" * 250):
         await page.goto(country + path)
-        for closed in await page.locator("details").all():
-            await closed.evaluate("one => { one.open = true }")
-        wide = await page.evaluate("document.documentElement.scrollWidth")
+        await open_details(page)
+        wide = await page_width(page)
         assert wide <= width, (path, wide)
     await context.close()
 

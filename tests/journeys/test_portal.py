@@ -15,7 +15,7 @@ from haidang.packs.environment.pack import PACK as ENVIRONMENT
 from haidang.packs.health.pack import PACK as HEALTH
 from haidang.sdk.loading import pack_folder
 from haidang.web.shared.house import House
-from tests.journeys.browser import DESK, PHONE, served, weigh
+from tests.journeys.browser import DESK, PHONE, complaints_of, grave_findings, page_width, served, weigh
 from tests.journeys.test_air_on_a_phone import BUDGET
 from tests.web.stations import FIVE, write_stations
 from tests.web.test_bulletin import STORM
@@ -73,14 +73,7 @@ async def test_axe_finds_nothing_serious(
     page = await context.new_page()
     for path in (*PAGES, *ROOMS):
         await page.goto(town + ((locale + path).rstrip("/") or "/"))
-        await page.evaluate(axe)
-        found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        grave = [
-            (one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]])
-            for one in found["violations"]
-            if one["impact"] in {"serious", "critical"}
-        ]
-        assert grave == [], path
+        assert await grave_findings(page, axe) == [], path
     await context.close()
 
 
@@ -90,7 +83,7 @@ async def test_nothing_runs_off_the_screen(chrome: Browser, town: str, width: in
     page = await context.new_page()
     for path in (*PAGES, *ROOMS):
         await page.goto(town + path)
-        wide = await page.evaluate("document.documentElement.scrollWidth")
+        wide = await page_width(page)
         assert wide <= width, (path, wide)
     await context.close()
 
@@ -98,13 +91,7 @@ async def test_nothing_runs_off_the_screen(chrome: Browser, town: str, width: in
 async def test_pages_obey_the_policy_and_complain_of_nothing(chrome: Browser, town: str) -> None:
     context = await chrome.new_context(viewport=PHONE)
     page = await context.new_page()
-    complaints: list[str] = []
-    page.on(
-        "console",
-        lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None,
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda one: complaints.append(one.url) if not one.url.startswith(town) else None)
+    complaints = complaints_of(page, town)
     for path in (*PAGES, *ROOMS):
         await page.goto(town + path, wait_until="networkidle")
     assert complaints == []
