@@ -20,6 +20,7 @@ from haidang.sdk.model import (
     History,
     Indicator,
     LatestEntities,
+    LevelSign,
     Message,
     OneEntity,
     Pack,
@@ -313,3 +314,17 @@ def test_payloads_that_only_the_standard_reader_trips_over_are_sent_too(folder: 
     told = faults(changed("sources", decode=decode_with_standard_json), folder)
     assert any("raised ValueError: Exceeds the limit" in fault for fault in told)
     assert any("raised RecursionError" in fault for fault in told)
+
+
+@pytest.mark.parametrize(
+    ("signs", "fault"),
+    [
+        ([LevelSign("Nguy hại", "maroon", 6)], "the level 'Nguy hại' needs a rank"),
+        ([LevelSign("Tốt", "#00e400", 0)], "the level 'Tốt' needs a rank"),
+        ([LevelSign("Tốt", "#00e400", 1)], ""),
+    ],
+)
+def test_a_level_of_a_map_has_a_rank_and_a_colour(signs: list[LevelSign], fault: str, folder: Path) -> None:
+    found = [one for one in faults(changed("map_layers", levels=lambda _: signs), folder) if "level" in one]
+    assert all(fault in one for one in found)
+    assert bool(found) is bool(fault)
