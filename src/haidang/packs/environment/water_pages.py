@@ -235,12 +235,28 @@ def show(request: PageRequest) -> Mapping[str, Any]:
         "wettest": next(iter(wet), None),
         "any_synthetic": any(one.synthetic for one in gauges) or any(one.synthetic for one in rains),
         "norms": sorted({one.norm for one in gauges if one.norm}),
-        "stations": ALARM_LEVELS,
+        "stations": _levels_in_force(request.now),
         "kinds": KINDS,
         "grade_labels": GRADE_LABELS,
         "licence": LICENCE,
         "for_machines": FOR_MACHINES,
     }
+
+
+def _levels_in_force(now: Instant) -> list[tuple[StationLevels, list[tuple[int, AlarmLevel | None]]]]:
+    """The stations of the norm today, with the level of each grade or none."""
+    today = now.astimezone(VIETNAM).date()
+    return [
+        (
+            one,
+            [
+                (grade, next((level for level in one.levels if level.grade == grade), None))
+                for grade in GRADES
+            ],
+        )
+        for one in ALARM_LEVELS
+        if levels_on((one,), one.code, today) is not None
+    ]
 
 
 def _gravest_first(one: Gauge) -> tuple[bool, int, float, str]:
