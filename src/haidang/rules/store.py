@@ -277,7 +277,7 @@ def _alarm(row: Row) -> Alarm:
 
 
 async def insert_alarms(connection: Connection, tenant: str, alarms: Sequence[Alarm], now: Instant) -> None:
-    """New open alarms, raised now."""
+    """New alarms, raised now; some are over already."""
     await queries.insert_alarms(
         connection,
         tenant=tenant,
@@ -290,7 +290,9 @@ async def insert_alarms(connection: Connection, tenant: str, alarms: Sequence[Al
         entity_names=[one.entity_name for one in alarms],
         audiences=[one.audience.value for one in alarms],
         severities=[one.severity.value for one in alarms],
+        states=[one.state.value for one in alarms],
         since=[one.since for one in alarms],
+        cleared_at=[one.cleared_at for one in alarms],
         raised_at=now,
         values_=[one.value for one in alarms],
         units=[one.unit for one in alarms],

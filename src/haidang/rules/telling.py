@@ -1,7 +1,7 @@
 """What comes of conditions, written down and told: alarms raised, updated and cleared, in one transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from haidang.rules.conditions import Timing, Turn, Watch, due_at, episodes
 from haidang.rules.events import AlarmCleared, AlarmRaised, AlarmUpdated
 from haidang.rules.model import Alarm, AlarmAct, AlarmState, ClearedBy
 from haidang.rules.plans import Plan
-from haidang.rules.store import Kept, News, Standing
+from haidang.rules.store import ClearedAlarm, Kept, News, Standing
 from haidang.sdk.model import AttributeKind
 
 TOLD_WITHIN: Final = timedelta(hours=24)
@@ -68,8 +68,7 @@ def settle(tale: Tale, case: Case, after: Watch, turns: Sequence[Turn]) -> None:
             continue  # still open: below
         if raised is not None and cleared.at >= tale.now - TOLD_WITHIN:
             passed = _alarm(case, since=raised.since, value=raised.value, now=tale.now)
-            tale.raised.append(passed)
-            tale.cleared.append((passed.alarm_id, cleared.at, ClearedBy.CONDITION))
+            tale.raised.append(replace(passed, state=AlarmState.CLEARED, cleared_at=cleared.at))
         elif raised is None and alarm_id is not None:
             tale.cleared.append((alarm_id, cleared.at, ClearedBy.CONDITION))
             alarm_id = None
@@ -176,16 +175,24 @@ def _position(plan: Plan, state: EntityState) -> tuple[float, float] | None:
 async def tell(actor: Actor, connection: Connection, tale: Tale) -> None:
     """Write everything down and publish it."""
     tenant, now = actor.tenant, tale.now
+    # What is over goes first: an alarm is open once.
+    over = [(alarm_id, at) for alarm_id, at, _ in tale.cleared]
+    cleared = await store.clear_alarms(connection, tenant, over, now) if over else []
     if tale.raised:
         await store.insert_alarms(connection, tenant, tale.raised, now)
     if tale.news:
         await store.update_alarms(connection, tenant, tale.news, now)
-    cleared = await store.clear_alarms(connection, tenant, [(a, at) for a, at, _ in tale.cleared], now)
+    passed = [
+        ClearedAlarm(one.alarm_id, one.rule_id, one.entity_id, one.severity, one.cleared_at)
+        for one in tale.raised
+        if one.cleared_at is not None
+    ]
     why = {alarm_id: reason for alarm_id, _, reason in tale.cleared}
+    why |= {one.alarm_id: ClearedBy.CONDITION for one in passed}
     lines = [
         *((one.alarm_id, AlarmAct.RAISED, "") for one in tale.raised),
         *((one.alarm_id, AlarmAct.UPDATED, _shown(one.value)) for one in tale.news),
-        *((one.alarm_id, AlarmAct.CLEARED, why[one.alarm_id].value) for one in cleared),
+        *((one.alarm_id, AlarmAct.CLEARED, why[one.alarm_id].value) for one in (*cleared, *passed)),
     ]
     if lines:
         await store.insert_lines(connection, tenant, lines, by="", now=now)
@@ -224,7 +231,7 @@ async def tell(actor: Actor, connection: Connection, tale: Tale) -> None:
                 severity=one.severity,
                 cleared_at=one.cleared_at,
             )
-            for one in cleared
+            for one in (*cleared, *passed)
         ),
         at=now,
     )

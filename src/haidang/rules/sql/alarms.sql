@@ -1,17 +1,18 @@
--- name: insert_alarms(tenant, alarm_ids, rule_ids, labels, advices, entity_ids, entity_types, entity_names, audiences, severities, since, raised_at, values_, units, synthetic, longitudes, latitudes)!
--- New open alarms.
+-- name: insert_alarms(tenant, alarm_ids, rule_ids, labels, advices, entity_ids, entity_types, entity_names, audiences, severities, states, since, cleared_at, raised_at, values_, units, synthetic, longitudes, latitudes)!
+-- New alarms, open or over already.
 INSERT INTO rules.alarm (tenant, alarm_id, rule_id, label, advice, entity_id, entity_type, entity_name, audience,
-                         severity, state, since, raised_at, updated_at, value, unit, synthetic, longitude, latitude)
+                         severity, state, since, cleared_at, raised_at, updated_at, value, unit, synthetic, longitude,
+                         latitude)
 SELECT :tenant, k.alarm_id, k.rule_id, k.label, k.advice, k.entity_id, k.entity_type, k.entity_name, k.audience,
-       k.severity, 'open', k.since, :raised_at, :raised_at, k.value, k.unit, k.synthetic, k.longitude, k.latitude
+       k.severity, k.state, k.since, k.cleared_at, :raised_at, :raised_at, k.value, k.unit, k.synthetic, k.longitude, k.latitude
   FROM unnest(CAST(:alarm_ids AS text[]), CAST(:rule_ids AS text[]), CAST(:labels AS text[]),
               CAST(:advices AS text[]), CAST(:entity_ids AS text[]), CAST(:entity_types AS text[]),
               CAST(:entity_names AS text[]), CAST(:audiences AS text[]), CAST(:severities AS text[]),
-              CAST(:since AS timestamptz[]), CAST(:values_ AS jsonb[]), CAST(:units AS text[]),
-              CAST(:synthetic AS boolean[]), CAST(:longitudes AS double precision[]),
+              CAST(:states AS text[]), CAST(:since AS timestamptz[]), CAST(:cleared_at AS timestamptz[]),
+              CAST(:values_ AS jsonb[]), CAST(:units AS text[]), CAST(:synthetic AS boolean[]), CAST(:longitudes AS double precision[]),
               CAST(:latitudes AS double precision[]))
-       AS k (alarm_id, rule_id, label, advice, entity_id, entity_type, entity_name, audience, severity, since,
-             value, unit, synthetic, longitude, latitude);
+       AS k (alarm_id, rule_id, label, advice, entity_id, entity_type, entity_name, audience, severity, state,
+             since, cleared_at, value, unit, synthetic, longitude, latitude);
 
 -- name: update_alarms(tenant, alarm_ids, severities, since, values_, now)!
 -- Open alarms say something else now.
