@@ -11,7 +11,9 @@ from haidang.infra.templates import Templates
 from haidang.infra.translations import LOCALES
 from haidang.kernel.actors import Audience
 from haidang.web.admin.overview import overview_page
+from haidang.web.admin.quarantine import quarantine_acts, quarantine_file_routes, quarantine_pages
 from haidang.web.admin.rules import rule_acts, rule_pages
+from haidang.web.admin.sheets import sheet_acts, sheet_pages, sheet_routes, upload_limits
 from haidang.web.api.ngsi_ld.problems import answer_of
 from haidang.web.api.places.routes import places_routes
 from haidang.web.api.tiles.routes import tile_routes
@@ -50,7 +52,8 @@ def build_application(house: House) -> Dispatcher:
     frame = Frame(house)
     portal = build_portal(house, frame)
     audiences_of(portal)
-    return Dispatcher(house, portal, frame, answer_machines=answer_of)  # type: ignore[arg-type]  # Litestar's scopes are TypedDicts
+    uploads = upload_limits(house)
+    return Dispatcher(house, portal, frame, answer_machines=answer_of, uploads=uploads)  # type: ignore[arg-type]  # Litestar's scopes are TypedDicts
 
 
 def build_portal(house: House, frame: Frame) -> Litestar:
@@ -64,11 +67,13 @@ def build_portal(house: House, frame: Frame) -> Litestar:
         TASKS,
         datasets_page(house),
         overview_page(house),
+        *quarantine_pages(house),
         duty_page(),
         *alarm_pages(house),
         *rule_pages(house),
+        *sheet_pages(house),
     ]
-    acts: list[RoomAct] = [*alarm_acts(house), *rule_acts(house)]
+    acts: list[RoomAct] = [*alarm_acts(house), *quarantine_acts(house), *rule_acts(house), *sheet_acts(house)]
     streams = Streams(house)
     portal = Litestar(
         route_handlers=[
@@ -84,6 +89,8 @@ def build_portal(house: House, frame: Frame) -> Litestar:
             *sitemap_routes(house, frame),
             *room_routes(house, frame, rooms),
             *act_routes(house, frame, acts, rooms),
+            *quarantine_file_routes(house),
+            *sheet_routes(house, frame, rooms),
             *live_routes(house, streams),
             *design_routes(house, frame),
             _static_route(files),

@@ -28,8 +28,8 @@ class SheetMappingIncomplete(Invalid):
 
 
 class SheetTakenAlready(Conflict):
-    """The same file was taken as batch {batch_id} already."""
+    """The very same file was taken already."""
 
 
 class SheetBatchNotTaken(Conflict):
-    """Batch {batch_id} cannot be taken back: it is {state}."""
+    """This batch was taken back already, or is being taken back."""

@@ -335,7 +335,7 @@ async def ask_to_undo(actor: Actor, connection: Connection, batch_id: UUID, *, b
     if state is None:
         raise SheetBatchUnknown
     if state not in CAN_BE_UNDONE:
-        raise SheetBatchNotTaken(batch_id=batch_id, state=state.value)
+        raise SheetBatchNotTaken(batch_id=batch_id)
     await store.ask_undo(connection, actor.tenant, batch_id, by=by, now=now)
     await enqueue(connection, actor, UNDO_JOB, BatchJob(batch_id))
 
