@@ -1,13 +1,12 @@
 """What `rules` tells the others: alarms raised, updated, cleared, and what people said to them.
 
-The `subject` of each is the alarm, as its `alarm_id` is.
+The `subject` of each is the alarm, as its `alarm_id` is; `severity` is a word of CAP 1.2.
 """
 
 from typing import ClassVar
 
 from haidang.kernel.events import Event
 from haidang.kernel.instants import Instant
-from haidang.sdk.model import Severity
 
 
 class AlarmRaised(Event, frozen=True, kw_only=True):
@@ -18,7 +17,7 @@ class AlarmRaised(Event, frozen=True, kw_only=True):
     alarm_id: str
     rule_id: str
     entity_id: str
-    severity: Severity
+    severity: str
     since: Instant
 
 
@@ -30,7 +29,7 @@ class AlarmUpdated(Event, frozen=True, kw_only=True):
     alarm_id: str
     rule_id: str
     entity_id: str
-    severity: Severity
+    severity: str
 
 
 class AlarmCleared(Event, frozen=True, kw_only=True):
@@ -41,7 +40,7 @@ class AlarmCleared(Event, frozen=True, kw_only=True):
     alarm_id: str
     rule_id: str
     entity_id: str
-    severity: Severity
+    severity: str
     cleared_at: Instant
 
 
@@ -53,7 +52,7 @@ class AlarmAcknowledged(Event, frozen=True, kw_only=True):
     alarm_id: str
     rule_id: str
     entity_id: str
-    severity: Severity
+    severity: str
 
 
 class AlarmCommented(Event, frozen=True, kw_only=True):
@@ -64,7 +63,7 @@ class AlarmCommented(Event, frozen=True, kw_only=True):
     alarm_id: str
     rule_id: str
     entity_id: str
-    severity: Severity
+    severity: str
 
 
 class AlarmShelved(Event, frozen=True, kw_only=True):
@@ -75,5 +74,5 @@ class AlarmShelved(Event, frozen=True, kw_only=True):
     alarm_id: str
     rule_id: str
     entity_id: str
-    severity: Severity
+    severity: str
     until: Instant | None = None

@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from haidang.infra.progress import _
 from haidang.kernel.actors import Audience
 from haidang.kernel.errors import HaidangError
 from haidang.kernel.instants import Instant
@@ -38,12 +39,12 @@ class AlarmAct(StrEnum):
 class ClearedBy(StrEnum):
     """Why an alarm was cleared: the words of its last line; each is a message id."""
 
-    CONDITION = "the condition no longer holds"
-    CORRECTION = "later data showed otherwise"
-    SWITCHED_OFF = "the rule was switched off"
-    ENTITY_GONE = "the entity was deleted"
-    RULE_GONE = "the rule is no longer declared"
-    RULE_CHANGED = "the rule is about other things now"
+    CONDITION = _("the condition no longer holds")
+    CORRECTION = _("later data showed otherwise")
+    SWITCHED_OFF = _("the rule was switched off")
+    ENTITY_GONE = _("the entity was deleted")
+    RULE_GONE = _("the rule is no longer declared")
+    RULE_CHANGED = _("the rule is about other things now")
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ def check_packs(packs: Sequence[Pack]) -> list[Finding]:
         ("indicator", [one.indicator_id for pack in packs for one in pack.indicators]),
         ("map layer", [one.layer_id for pack in packs for one in pack.map_layers]),
         ("searchable", [one.searchable_id for pack in packs for one in pack.searchables]),
+        ("rule", [one.rule_id for pack in packs for one in pack.rules]),
     ):
         findings += [
             Finding("unique", f"{what} {name}", f"declared {count} times")
@@ -189,6 +190,23 @@ def _check_names_of_things(pack: Pack, kinds: Mapping[str, EntityType]) -> Itera
     for searchable in pack.searchables:
         subject = f"searchable {searchable.searchable_id}"
         yield from _resolve(subject, kinds, searchable.entity_type, ("name",))
+
+
+def check_rules(pack: Pack, _folder: Path) -> Iterator[Finding]:
+    """A rule has one condition over a declared type, durations that make sense, and a name."""
+    kinds = {kind.name: kind for kind in pack.entity_types}
+    for rule in pack.rules:
+        subject = f"rule {rule.rule_id}"
+        asked = [rule.absent] if rule.absent else [rule.rate.attribute] if rule.rate else []
+        yield from _resolve(subject, kinds, rule.entity_type, asked)
+        if (rule.q != "") + (rule.absent != "") + (rule.rate is not None) != 1:
+            yield Finding("rules", subject, "needs exactly one of a query, an absence and a rate")
+        if rule.absent and (rule.absent_for > timedelta(0)) + (rule.absent_rhythms > 0) != 1:
+            yield Finding("rules", subject, "says neither for how long nor for how many rhythms, or both")
+        if min(rule.lasting, rule.clear_lasting, rule.absent_for) < timedelta(0):
+            yield Finding("rules", subject, "has a negative duration")
+        if not rule.label.strip():
+            yield Finding("rules", subject, "does not say what its alarm is called")
 
 
 def _unknown(subject: str, what: str, name: str) -> Finding:
@@ -646,6 +664,7 @@ CHECKS: Mapping[str, Check] = {
     "derivations": check_derivations,
     "pages": check_pages,
     "facts": check_facts,
+    "rules": check_rules,
     "datasets": check_datasets,
     "translations": check_translations,
     "imports": check_imports,
