@@ -17,6 +17,7 @@ from haidang.kernel.actors import part
 from haidang.kernel.instants import SetClock
 from haidang.places.loading import load_facts
 from tests.absent import pytest_collection_modifyitems, pytest_terminal_summary
+from tests.databases import copy_of, pool_on_copy
 
 __all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary"]  # hooks: found by their names
 
@@ -63,12 +64,8 @@ async def country_template(cluster: TemporaryCluster, template: str) -> str:
 @pytest.fixture
 async def dsn(cluster: TemporaryCluster, template: str) -> AsyncIterator[str]:
     """A migrated database of the test's own, dropped afterwards."""
-    name = f"t_{uuid4().hex}"
-    admin = await asyncpg.connect(cluster.dsn())
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield cluster.dsn(name)
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    async with copy_of(cluster, template) as copied:
+        yield copied
 
 
 @pytest.fixture
@@ -82,12 +79,8 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
 @pytest.fixture(scope="session")
 async def shared_pool(cluster: TemporaryCluster, template: str) -> AsyncIterator[Pool]:
     """A pool on a database that only rolled-back transactions use."""
-    admin = await asyncpg.connect(cluster.dsn())
-    await admin.execute(f"CREATE DATABASE haidang_shared TEMPLATE {template}")
-    await admin.close()
-    opened = await open_pool(cluster.dsn("haidang_shared"))
-    yield opened
-    await opened.close()
+    async with pool_on_copy(cluster, template) as opened:
+        yield opened
 
 
 @pytest.fixture

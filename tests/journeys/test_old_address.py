@@ -9,7 +9,7 @@ from haidang.kernel.actors import anonymous
 from haidang.places.finding import find_units
 from haidang.web.shared.house import House
 from tests.journeys.browser import DESK, PHONE, grave_findings, open_details, page_width, served, weigh
-from tests.web.countries import country_house, country_web_pool  # noqa: F401 - fixtures are found by name
+from tests.web.country import country_house, country_web_pool  # noqa: F401 - fixtures are found by name
 
 pytestmark = pytest.mark.browser
 

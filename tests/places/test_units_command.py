@@ -4,9 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
 
-import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
@@ -15,6 +13,7 @@ from haidang.infra.embedded import TemporaryCluster
 from haidang.places.calendars import CalendarDayConfirmed, CalendarDayUnknown
 from haidang.places.changing import ChangeUnknown, ChangeUnsound, UnitInAnotherChange
 from haidang.places.drafting import ChangeMalformed
+from tests.databases import copy_of
 
 MERGER = """
 title = "Diễn tập sáp nhập"
@@ -32,12 +31,8 @@ code = "22945"
 @pytest.fixture
 async def country_dsn(cluster: TemporaryCluster, country_template: str) -> AsyncIterator[str]:
     """A database of the test's own with all facts."""
-    name = f"t_{uuid4().hex}"
-    admin = await asyncpg.connect(cluster.dsn())
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {country_template}")
-    yield cluster.dsn(name)
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    async with copy_of(cluster, country_template) as dsn:
+        yield dsn
 
 
 async def run(dsn: str, *arguments: str) -> Result:

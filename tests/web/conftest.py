@@ -13,7 +13,7 @@ from haidang.kernel.instants import SetClock
 from haidang.web.asgi import build_application
 from haidang.web.shared.house import House
 from tests.web.client import Client
-from tests.web.countries import country_house, country_web, country_web_pool  # noqa: F401 - fixtures are found by name
+from tests.web.country import country_house, country_web, country_web_pool  # noqa: F401 - fixtures are found by name
 from tests.web.houses import house_on
 from tests.web.stations import FIVE, write_stations
 

@@ -6,13 +6,11 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
 
-import asyncpg
 import pytest
 from markupsafe import Markup
 
-from haidang.infra.database import Pool, open_pool
+from haidang.infra.database import Pool
 from haidang.infra.embedded import TemporaryCluster
 from haidang.infra.province import change_province_setting, province_settings
 from haidang.infra.settings import read_settings
@@ -24,6 +22,7 @@ from haidang.web.asgi import build_application
 from haidang.web.shared.frame import PORTAL_SUMMARY_MESSAGES, PORTAL_TITLES
 from haidang.web.shared.house import House
 from haidang.web.shared.layers import position_of, province_map, province_picture
+from tests.databases import pool_on_copy
 from tests.web.client import Client
 from tests.web.houses import house_on
 from tests.web.stations import FIVE, write_stations
@@ -32,13 +31,8 @@ from tests.web.stations import FIVE, write_stations
 @pytest.fixture(scope="module")
 async def country_pool(cluster: TemporaryCluster, country_template: str) -> AsyncIterator[Pool]:
     """A pool on a database of this file's own that knows every unit."""
-    name = f"t_{uuid4().hex}"
-    admin = await asyncpg.connect(cluster.dsn())
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {country_template}")
-    await admin.close()
-    opened = await open_pool(cluster.dsn(name))
-    yield opened
-    await opened.close()
+    async with pool_on_copy(cluster, country_template) as pool:
+        yield pool
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import asyncpg
 import mapbox_vector_tile
 import pytest
 
@@ -22,6 +20,7 @@ from haidang.places.basemap.building import build_map, licence_of, read_map_file
 from haidang.places.basemap.maps import keep_base_map
 from haidang.web.asgi import build_application
 from haidang.web.shared.house import House
+from tests.databases import copy_of
 from tests.places.map_files import write_osm_pbf
 from tests.web.client import Client, Reply
 from tests.web.houses import house_on
@@ -40,12 +39,8 @@ def layers(reply: Reply) -> dict[str, list[dict[str, Any]]]:
 @pytest.fixture(scope="module")
 async def country_dsn(cluster: TemporaryCluster, country_template: str) -> AsyncIterator[str]:
     """A database with the facts of places."""
-    admin = await asyncpg.connect(cluster.dsn())
-    name = f"country_{uuid4().hex}"
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {country_template}")
-    yield cluster.dsn(name)
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    async with copy_of(cluster, country_template) as dsn:
+        yield dsn
 
 
 @pytest.fixture
