@@ -30,7 +30,7 @@ from haidang.web.shared.forms import read_day, read_form
 from haidang.web.shared.frame import locale_of
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.rooms import RoomPage
-from haidang.web.shared.rule_words import SEVERITY_LABELS, RuleWords
+from haidang.web.shared.rule_words import SEVERITY_LABELS, RuleWords, plainly
 
 RULES_PATH = "/admin/rules"
 PATIENCE_S = 25.0
@@ -78,7 +78,7 @@ class TextTooLongHere(Invalid):
 
 
 class AttributeNotDeclared(Invalid):
-    """The type {entity_type} has no attribute “{name}”. It has: {names}."""
+    """There is no attribute “{name}” here; those there are stand below."""
 
 
 class DaysBackwards(Invalid):
@@ -133,7 +133,10 @@ class _RulePages:
         states = await self._states(scope)
         states.sort(key=lambda one: (not one.held, not one.on, one.rule.rule_id))
         return {
-            "rules": [(one, self._words(one.rule, locale).condition(one.rule)) for one in states],
+            "rules": [
+                (one, self._words(one.rule, locale).condition(one.rule), self._fault(one, locale))
+                for one in states
+            ],
             "types": self._types,
             "severities": SEVERITY_LABELS,
         }
@@ -153,6 +156,7 @@ class _RulePages:
         return {
             "state": state,
             "rule": state.rule,
+            "fault": self._fault(state, locale),
             "title": self._house.translations.gettext(locale, state.rule.label),
             "entity_type": self._types.get(state.rule.entity_type),
             "condition": words.condition(state.rule),
@@ -239,16 +243,24 @@ class _RulePages:
     async def _tried(self, actor: Actor, rule: Rule, since: Instant, until: Instant) -> Trial:
         try:
             async with asyncio.timeout(PATIENCE_S), reading(self._house.pool) as connection:
-                return await service.try_rule(actor, connection, rule, since=since, until=until)
+                return await service.try_rule(
+                    actor, connection, rule, since=since, until=until, packs=self._house.packs
+                )
         except TimeoutError:
             raise TrialTookTooLong(seconds=round(PATIENCE_S)) from None
+
+    def _fault(self, state: RuleState, locale: str) -> str:
+        """Why a rule cannot run, in the language of the page."""
+        if state.fault is None:
+            return state.held
+        return self._house.translations.translate_error(plainly(state.fault), locale)
 
     async def _states(self, scope: Scope) -> list[RuleState]:
         officer = officer_of(scope)
         if not officer.here:
             raise PageNotFound
         async with reading(self._house.pool) as connection:
-            return await service.rules(officer.actor, connection)
+            return await service.rules(officer.actor, connection, packs=self._house.packs)
 
     async def _state(self, scope: Scope) -> RuleState:
         rule_id = str(scope["path_params"]["rule_id"])
@@ -286,10 +298,11 @@ class _RuleActs:
                     reason=reason,
                     by=change.officer.by,
                     now=now,
+                    packs=self._house.packs,
                 )
         except (Invalid, Conflict) as wrong:
             shown = await self._pages.whole(change.scope)
-            said = self._house.translations.translate_error(wrong, change.locale)
+            said = self._house.translations.translate_error(plainly(wrong), change.locale)
             conflict = isinstance(wrong, Conflict)
             shown |= {"typed": dict(change.fields), "refused" if conflict else "error": said}
             status = HTTPStatus.CONFLICT if conflict else HTTPStatus.UNPROCESSABLE_ENTITY
@@ -318,7 +331,15 @@ class _RuleActs:
 
     async def _keep(self, change: Change, connection: Connection, rule: Rule) -> None:
         now = self._house.clock.now()
-        await service.save_rule(change.officer.actor, connection, rule, by=change.officer.by, now=now)
+        await service.save_rule(
+            change.officer.actor,
+            connection,
+            rule,
+            by=change.officer.by,
+            now=now,
+            reason=change.fields.get("reason", ""),
+            packs=self._house.packs,
+        )
 
 
 # --- pure ---------------------------------------------------------------------------------------
@@ -419,8 +440,7 @@ def _query(text: str, *, entity_type: EntityType | None) -> str:
     if entity_type is not None:
         for name in q.names_of(expression):
             if entity_type.attribute(name) is None:
-                names = ", ".join(one.name for one in entity_type.attributes)
-                raise AttributeNotDeclared(entity_type=entity_type.name, name=name[:60], names=names)
+                raise AttributeNotDeclared(name=name[:60])
     return text
 
 

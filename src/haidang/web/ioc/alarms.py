@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from haidang.context import service as context
+from haidang.context.model import Selection
 from haidang.infra.database import Connection, reading, transaction
 from haidang.kernel.actors import Actor
 from haidang.kernel.errors import Conflict, HaidangError, Invalid, Unavailable
@@ -30,7 +31,7 @@ from haidang.web.ioc.alarm_chart import AlarmChart, alarm_chart
 from haidang.web.ioc.alarm_listing import Asked, View, list_alarms
 from haidang.web.shared.acts import Change, RoomAct, inside
 from haidang.web.shared.answers import Answer
-from haidang.web.shared.desks import officer_of, said_by
+from haidang.web.shared.desks import officer_of
 from haidang.web.shared.editions import KeptByEdition
 from haidang.web.shared.errors import PageNotFound
 from haidang.web.shared.forms import read_form
@@ -38,7 +39,7 @@ from haidang.web.shared.frame import locale_of
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.maps import MapMarker, Outline, map_picture
 from haidang.web.shared.rooms import RoomPage
-from haidang.web.shared.rule_words import SEVERITY_LABELS, RuleWords, limits_of, watched_of
+from haidang.web.shared.rule_words import SEVERITY_LABELS, RuleWords, limits_of, plainly, watched_of
 
 ALARMS_PATH = "/ioc/alarms"
 CARDS = 8
@@ -124,17 +125,17 @@ async def alarm_cards(house: House, actor: Actor, locale: str, *, most: int = CA
         async with reading(house.pool) as connection:
             counts = await service.count_alarms(actor, connection, now=now)
             found = await service.alarms(actor, connection, now=now, most=most)
-            on = await _rules_on(actor, connection)
+            on = await _rules_on(house, actor, connection)
     except Unavailable:
         return AlarmCards([], None, None, 0)
     titles = {one.alarm_id: house.translations.gettext(locale, one.label) for one in found}
     return AlarmCards(found, counts, on, max(counts.open - len(found), 0), titles)
 
 
-async def _rules_on(actor: Actor, connection: Connection) -> int | None:
+async def _rules_on(house: House, actor: Actor, connection: Connection) -> int | None:
     """How many rules are on and can be evaluated; None for whom that is not open."""
     try:
-        states = await service.rules(actor, connection)
+        states = await service.rules(actor, connection, packs=house.packs)
     except HaidangError as closed:
         if closed.kind == "denied":
             return None
@@ -187,7 +188,8 @@ class _AlarmPages:
             after = await _alarm_named(officer.actor, connection, query.get("after", ""))
             listed = await list_alarms(officer.actor, connection, asked, now=now, after=after)
             counts = await service.count_alarms(officer.actor, connection, now=now)
-            states = await service.rules(officer.actor, connection)
+            states = await service.rules(officer.actor, connection, packs=self._house.packs)
+            heard = await self._heard(officer.actor, connection, listed.alarms, states)
             of = await _alarm_named(officer.actor, connection, query.get("of", ""))
         say = self._house.translations.gettext
         return {
@@ -196,6 +198,7 @@ class _AlarmPages:
                 (view, VIEW_LABELS[view], _path(asked, view=view), _count(view, counts)) for view in View
             ],
             "alarms": listed.alarms,
+            "heard": heard,
             "titles": {one.alarm_id: say(locale, one.label) for one in listed.alarms},
             "next_page": _path(asked, after=listed.after) if listed.after else "",
             "first_page": _path(asked) if after is not None else "",
@@ -228,7 +231,9 @@ class _AlarmPages:
             raise PageNotFound
         async with reading(self._house.pool) as connection:
             alarm, lines = await service.alarm(officer.actor, connection, alarm_id)
-            state = await _rule_of(officer.actor, connection, alarm.rule_id)
+            states = await service.rules(officer.actor, connection, packs=self._house.packs)
+            state = next((one for one in states if one.rule.rule_id == alarm.rule_id), None)
+            heard = await self._heard(officer.actor, connection, [alarm], states)
             words = self._words(self._types.get(alarm.entity_type), locale)
             rule = state.rule if state is not None else None
             chart = await self._chart(officer.actor, connection, alarm, rule, locale)
@@ -236,6 +241,7 @@ class _AlarmPages:
         say = self._house.translations.gettext
         return {
             "alarm": alarm,
+            "heard": heard,
             "title": f"{say(locale, alarm.label)} · {alarm.entity_name or alarm.entity_id}",
             "titles": {alarm.alarm_id: say(locale, alarm.label)},
             "lines": [_line(one) for one in reversed(lines)],
@@ -255,6 +261,27 @@ class _AlarmPages:
             "is_open": alarm.state is AlarmState.OPEN,
             "aside": alarm.shelved_until is not None and alarm.shelved_until > now,
         }
+
+    async def _heard(
+        self, actor: Actor, connection: Connection, alarms: Sequence[Alarm], states: Sequence[RuleState]
+    ) -> dict[str, Instant]:
+        """When the value of each open alarm was observed, by alarm id; none where that is not known."""
+        rules = {one.rule.rule_id: one.rule for one in states}
+        standing = [one for one in alarms if one.state is AlarmState.OPEN and one.rule_id in rules]
+        if not standing:
+            return {}
+        ids = tuple({one.entity_id for one in standing})
+        found = await context.query_entities(actor, connection, Selection(entity_ids=ids), limit=len(ids))
+        entities = {one.entity_id: one for one in found}
+        heard = {}
+        for one in standing:
+            entity_type = self._types.get(one.entity_type)
+            if one.entity_id in entities and entity_type is not None:
+                view = context.view_of(entities[one.entity_id], entity_type)
+                at = view.observed_at.get(watched_of(rules[one.rule_id]))
+                if at is not None:
+                    heard[one.alarm_id] = at
+        return heard
 
     def _done(self, locale: str, done: str, alarm: Alarm | None) -> str:
         if done not in DONE_MESSAGES or alarm is None:
@@ -421,13 +448,12 @@ class _AlarmActs:
         return f"{back}{joined}{urlencode({'done': done, 'of': _id(change)})}"
 
     def _said(self, change: Change, conflict: Conflict) -> str:
-        if isinstance(conflict, AlarmAlreadyAcknowledged):
-            name, _ = said_by(str(conflict.fields.get("by", "")))
-            texts = self._house.templates.environment(change.locale).filters
-            time = texts["moment"](conflict.fields["at"])
+        told = plainly(conflict)
+        if isinstance(told, AlarmAlreadyAcknowledged):
             say = self._house.translations.gettext
-            return say(change.locale, SAID_MESSAGES["first"], name=name, time=time)
-        return self._house.translations.translate_error(conflict, change.locale)
+            time = self._house.templates.environment(change.locale).filters["moment"](told.fields["at"])
+            return say(change.locale, SAID_MESSAGES["first"], name=told.fields["by"], time=time)
+        return self._house.translations.translate_error(told, change.locale)
 
     async def _refused(self, change: Change, status: int, **told: Any) -> Answer:
         shown = {**await self._pages.whole(change.scope, _id(change)), **told}
@@ -517,10 +543,6 @@ async def _alarm_named(actor: Actor, connection: Connection, alarm_id: str) -> A
         return (await service.alarm(actor, connection, alarm_id))[0]
     except (AlarmUnknown, Invalid):
         return None
-
-
-async def _rule_of(actor: Actor, connection: Connection, rule_id: str) -> RuleState | None:
-    return next((one for one in await service.rules(actor, connection) if one.rule.rule_id == rule_id), None)
 
 
 def _line(line: AlarmLine) -> dict[str, Any]:

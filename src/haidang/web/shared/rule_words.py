@@ -8,8 +8,10 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Protocol
 
 from haidang.context import q
-from haidang.kernel.errors import Invalid
+from haidang.kernel.errors import HaidangError, Invalid
+from haidang.kernel.instants import parse_instant
 from haidang.sdk.model import EntityType, Rule, Severity
+from haidang.web.shared.desks import said_by
 
 
 class Say(Protocol):
@@ -179,6 +181,16 @@ class RuleWords:
 
     def _word(self, kind: str, **fields: str) -> str:
         return self._say(WORD_MESSAGES[kind], **fields)
+
+
+def plainly(error: HaidangError) -> HaidangError:
+    """An error of `rules` whose moment is one, and whose name is bare: as people are to read it."""
+    fields = dict(error.fields)
+    if isinstance(fields.get("at"), str):
+        fields["at"] = parse_instant(fields["at"])
+    if isinstance(fields.get("by"), str):
+        fields["by"] = said_by(fields["by"])[0]
+    return type(error)(**fields)
 
 
 def watched_of(rule: Rule) -> str:
