@@ -1,12 +1,16 @@
-"""The environment of the province: its air, its rivers and its rain."""
+"""The environment of the province: its air, its rivers and rain, the tide, and what is usual."""
 
 from datetime import timedelta
 
 from haidang.packs.environment import aqi
 from haidang.packs.environment.air import AIR_QUALITY_OBSERVED, AIR_STATIONS
+from haidang.packs.environment.climate import PAGES as CLIMATE_PAGES
 from haidang.packs.environment.limits import LIMITS
 from haidang.packs.environment.pages import PAGES, hit_station, level_signs, mark_station
 from haidang.packs.environment.rules import RULES
+from haidang.packs.environment.tide import ATTRIBUTION, TIDE_FACTS, TIDE_STATION
+from haidang.packs.environment.tide_pages import PAGES as TIDE_PAGES
+from haidang.packs.environment.tide_pages import hit_tide, mark_tide
 from haidang.packs.environment.water import (
     WATER_DERIVATIONS,
     WATER_OBSERVED,
@@ -30,7 +34,7 @@ PACK = Pack(
     pack_id="environment",
     version="1.1.0",
     title="Environment",
-    entity_types=(AIR_QUALITY_OBSERVED, WATER_OBSERVED, WEATHER_OBSERVED),
+    entity_types=(AIR_QUALITY_OBSERVED, WATER_OBSERVED, WEATHER_OBSERVED, TIDE_STATION),
     sources=(AIR_STATIONS, *WATER_SOURCES),
     derivations=(
         Derivation(
@@ -56,7 +60,7 @@ PACK = Pack(
         *WATER_DERIVATIONS,
     ),
     limits=LIMITS,
-    pages=(*PAGES, *WATER_PAGES),
+    pages=(*PAGES, *WATER_PAGES, *TIDE_PAGES, *CLIMATE_PAGES),
     datasets=(
         Dataset(
             dataset_id="air-quality-observed",
@@ -110,6 +114,14 @@ PACK = Pack(
             attribute="rainOneHour",
             mark=mark_rain,
         ),
+        MapLayer(
+            layer_id="tide",
+            label="Tide, computed",
+            entity_type=TIDE_STATION.name,
+            attribute="constituents",
+            mark=mark_tide,
+            attribution=ATTRIBUTION,
+        ),
     ),
     searchables=(
         Searchable(
@@ -130,6 +142,13 @@ PACK = Pack(
             entity_type=WEATHER_OBSERVED.name,
             hit=hit_rain,
         ),
+        Searchable(
+            searchable_id="tide-stations",
+            label="Tide stations",
+            entity_type=TIDE_STATION.name,
+            hit=hit_tide,
+        ),
     ),
+    facts=(TIDE_FACTS,),
     rules=RULES,
 )
