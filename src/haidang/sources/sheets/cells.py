@@ -171,8 +171,8 @@ def read_time(cell: Cell) -> timedelta | Unread | None:
         of_day = timedelta(hours=at.hour, minutes=at.minute, seconds=at.second)
     elif isinstance(cell, float) and 0 <= cell < 1:
         of_day = timedelta(seconds=round(cell * 86_400))
-    elif isinstance(cell, int) and not isinstance(cell, bool) and 0 <= cell <= 24:
-        of_day = timedelta(hours=cell)
+    elif re.fullmatch(r"[01]?\d|2[0-4]", shown(cell).strip()):  # 17 is five in the afternoon
+        of_day = timedelta(hours=int(shown(cell)))
     elif (found := _ONLY_TIME.fullmatch(shown(cell).strip()[:40])) is not None:
         of_day = _time_of(found.groupdict())
     return Unread(CellReason.NOT_A_MOMENT, shown(cell)) if of_day is None else of_day
