@@ -146,6 +146,7 @@ class Dispatcher:
             if passage.too_large and not passage.status:
                 raise BodyTooLarge(limit=limit)  # the face made an answer of its own out of our refusal
             if message["type"] == "http.response.start" and _is_stream(message):
+                passage.scope["state"]["straight_out"] = send  # the way that chunks may take
                 patience.reschedule(None)
                 passage.began_after_s = time.perf_counter() - passage.started_at
             await answer_out(message)

@@ -151,7 +151,7 @@ class _Scene:
 class Client:
     """One stream: what waits for it, and whether it still takes what it is sent."""
 
-    __slots__ = ("_ended", "_waiting", "_wake", "greeting", "layers", "patience", "scene", "sending_since")
+    __slots__ = ("_ended", "_waiting", "_waker", "greeting", "layers", "patience", "scene", "sending_since")
 
     def __init__(self, scene: _Scene, layers: Layers, greeting: bytes) -> None:
         self.scene = scene
@@ -160,25 +160,30 @@ class Client:
         self.sending_since: float | None = None
         self.patience: asyncio.Timeout | None = None
         self._waiting: list[Batch] = []
-        self._wake = asyncio.Event()
+        self._waker: asyncio.Future[None] | None = None
         self._ended = False
 
     def put(self, batch: Batch) -> None:
         """Have it told; a reference, whatever its size."""
         self._waiting.append(batch)
-        self._wake.set()
+        if self._waker is not None:
+            self._wake()
 
     def end(self) -> None:
         """End the stream once what is being sent is sent."""
         self._ended = True
-        self._wake.set()
+        self._wake()
 
     async def next(self) -> bytes | None:
         """Whatever has come since the last time, the newest of each thing; None at the end."""
-        await self._wake.wait()
+        if not (self._waiting or self._ended):
+            self._waker = asyncio.get_running_loop().create_future()
+            try:
+                await self._waker
+            finally:
+                self._waker = None
         if self._ended:
             return None
-        self._wake.clear()
         batches, self._waiting = self._waiting, []
         batch = self.scene.merge(batches)
         if len(batches) > 1 and batch.marks_of(self.layers) > _MOST_MARKS_AT_ONCE:
@@ -188,6 +193,11 @@ class Client:
                 self.layers
             )
         return batch.bytes_for(self.layers)
+
+    def _wake(self) -> None:
+        waker, self._waker = self._waker, None
+        if waker is not None and not waker.done():
+            waker.set_result(None)
 
 
 @dataclass(slots=True)
@@ -357,6 +367,7 @@ class Streams:
             self._position = news.position
             moved, self._moved = self._moved, asyncio.Event()
             moved.set()
+        await asyncio.sleep(0)  # whoever was told takes it now: the time that needs is part of ours
         told_at = self._house.clock.now()
         for envelope in news.envelopes:
             TOLD_SECONDS.observe(max(0.0, (told_at - envelope.published_at).total_seconds()))
