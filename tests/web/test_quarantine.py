@@ -66,7 +66,7 @@ async def test_the_list_says_what_from_where_why_and_how_often(house: House, web
     text = (await web.page(PAGE)).text
     assert "tương lai" in text
     assert "<code>haidang/air/thu</code>" in text
-    assert "<code>not-json</code>" in text
+    assert "Bản tin không phải JSON đọc được" in text
     assert "không thuộc nguồn nào" in text
     assert "2 lần trong ngày" in text
     assert "ff 00 01" in text

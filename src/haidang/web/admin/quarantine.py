@@ -56,6 +56,19 @@ DAYS_SHOWN = 30
 
 PAGE_TITLES = {"list": "Quarantine", "one": "A message in quarantine", "replay": "Judging messages again"}
 
+SHOWN_REASON_TITLES = {
+    **REASON_TITLES,
+    "not-json": "The message is no JSON that can be read",
+    "shape-unknown": "The message has another form than agreed",
+    "no-values": "The message holds no value",
+    "not-a-number": "A value is no number",
+    "unit-unreadable": "The unit cannot be read",
+    "quality-unknown": "The quality is a word that nobody declared",
+    "urn-malformed": "The id of the thing is not a URN",
+    "text-unstorable": "A text holds signs that cannot be stored",
+}
+"""What people read for each reason: message ids. Beside ours those that decoders commonly give."""
+
 REMEDY_MESSAGES = {
     Reason.PAYLOAD_TOO_LARGE: "Have the device send less at a time: no reading needs a megabyte.",
     Reason.DECODER_FAILED: "The decoder of the pack has a bug. Mend the pack, then judge the message again.",
@@ -240,7 +253,7 @@ class _QuarantinePages:
             replays = await newest_replays(officer.actor, connection, quarantine_id=quarantine_id)
         say = self._house.translations.gettext
         note = DONE_MESSAGES.get(query.get("done", ""))
-        reason = REASON_TITLES.get(kept.reason)
+        reason = SHOWN_REASON_TITLES.get(kept.reason)
         return {
             "title": say(locale, reason) if reason else kept.reason,
             "kept": kept,
@@ -266,7 +279,7 @@ class _QuarantinePages:
     def _words(self) -> dict[str, Any]:
         return {
             "source_labels": self._labels,
-            "reason_titles": REASON_TITLES,
+            "reason_titles": SHOWN_REASON_TITLES,
             "remedies": REMEDY_MESSAGES,
             "other_remedy": OTHER_REMEDY_MESSAGES[0],
             "no_source": NO_SOURCE,
