@@ -79,7 +79,10 @@ def declared_of(packs: Iterable[Pack]) -> Declared:
         for source in pack.sources:
             rhythms[source.entity_type] = max(source.rhythm, rhythms.get(source.entity_type, source.rhythm))
         for derivation in pack.derivations:
+            # What is derived at the moment of each reading comes as often as readings do.
             step = _step_of(derivation)
+            if step is not None and step <= _TICK:
+                step = rhythms.get(derivation.entity_type)
             for output in derivation.outputs if step else ():
                 steps[derivation.entity_type, output] = step or timedelta(0)
     return Declared(types, rhythms, steps)
