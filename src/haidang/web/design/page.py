@@ -41,7 +41,6 @@ from haidang.web.shared.audiences import actor_of
 from haidang.web.shared.forms import DayUnreadable, read_day, read_form
 from haidang.web.shared.frame import Frame, in_locale, locale_of
 from haidang.web.shared.house import House, Scope
-from haidang.web.shared.maps import VIETNAM as VIETNAM_BOX
 from haidang.web.shared.maps import MapArea, MapMarker, map_picture
 from haidang.web.shared.risks import RISK_LEVELS
 from haidang.web.shared.routes import paths_in_every_locale, sent
@@ -227,7 +226,7 @@ def design_routes(house: House, frame: Frame) -> list[HTTPRouteHandler]:
             headers=(*live_map_headers(house.settings.wmts_url, geolocation=True), *_NOT_INDEXED),
             values=sent_values,
             picture=(await asyncio.to_thread(_pictures, house.translations, locale))["day"],
-            area=MapArea(VIETNAM_BOX, house.clock.now().astimezone(VIETNAM).date()),
+            area=MapArea(_SAMPLE_BOX, house.clock.now().astimezone(VIETNAM).date()),
         )
         return sent(whole.answer(scope["headers"]))
 
