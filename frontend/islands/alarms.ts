@@ -102,7 +102,10 @@ class Region {
     window.scrollTo({ top });
     if (focused !== "" && document.activeElement === document.body) document.getElementById(focused)?.focus();
     const words = this.element.dataset["raised"];
-    if (tell && words !== undefined && raised.length > 0) say(`${words} ${raised.slice(0, 3).join("; ")}`, false);
+    const news = document.querySelector<HTMLElement>("main [data-news]");
+    if (tell && words !== undefined && raised.length > 0 && news !== null) {
+      news.textContent = `${words} ${raised.slice(0, 3).join("; ")}`;
+    }
   }
 
   /** After an act the focus stays with the alarm; where it has left the list, with what is said. */

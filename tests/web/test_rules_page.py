@@ -1,4 +1,4 @@
-"""Rules in administration: said in words, tried on history, switched with a reason, corrected at the field."""
+"""Rules in administration: in words, tried on history, switched with a reason, corrected at the field."""
 
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlencode
