@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 
 from haidang.infra.templates import manifest_path
 from haidang.kernel.text import fold
-from haidang.sdk.charts import Point
+from haidang.sdk.charts import Point, Threshold
 from haidang.sdk.loading import installed_packs
 from haidang.web.design.page import SECTION_TITLES
 from haidang.web.design.tokens import TokenMissing, measure, measure_levels, measure_signs, read_themes
@@ -382,6 +382,28 @@ def test_a_line_stays_in_its_frame_and_breaks_where_a_value_is_missing(numbers: 
     ]
     lines = [one.get("d", "") for one in chart.iter() if one.get("class") == "line"]
     assert [line.count("L") + 1 for line in lines] == [len(run) for run in runs]
+
+
+def test_a_line_may_have_its_own_scale_with_thresholds_inside_it() -> None:
+    points = [Point(15.2, "00:00"), Point(16.8, ""), Point(16.4, "02:00")]
+    text = str(
+        line_chart(
+            points,
+            name="l",
+            title="T",
+            description="D",
+            span=(15.0, 17.0),
+            thresholds=(Threshold(16.5, "BĐ2"), Threshold(17.5, "BĐ3")),
+            comma=True,
+        )
+    )
+    assert ">15<" in text
+    assert ">17<" in text
+    assert "BĐ2" in text
+    assert "BĐ3" not in text  # outside the scale
+    assert text.count('class="point"') == 2  # the one without words has no dot
+    half = line_chart(points, name="l", title="T", description="D", span=(15.0, 18.0), comma=True)
+    assert ">16,5<" in half
 
 
 @given(some.lists(values, max_size=20))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from math import ceil, floor
 from typing import Any
 
 from haidang.kernel.actors import Audience
@@ -52,7 +53,7 @@ def show(request: PageRequest) -> Mapping[str, Any]:
         "rising": later > height,
         "coming": coming[:2],
         "days": days,
-        "span": (min(0.0, *every), max(every) + 0.2),
+        "span": (float(floor(min(0.0, *every))), float(ceil(max(every)))),
         "mean_level": station.mean_level_m,
         "record": tuple(date.fromisoformat(day) for day in station.record.split("/")),
         "error_cm": ERROR_CM,

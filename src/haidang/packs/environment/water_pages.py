@@ -394,7 +394,7 @@ def _span(values: Sequence[float], marks: Sequence[AlarmLevel]) -> tuple[float, 
     low, high = min(values), max(values)
     near = [one.metres for one in marks if low - 2 <= one.metres <= high + 2]
     low, high = min((low, *near)), max((high, *near))
-    return floor((low - 0.2) * 2) / 2, ceil((high + 0.2) * 2) / 2
+    return float(floor(low - 0.1)), float(ceil(high + 0.1))
 
 
 def _standing(gauge: Gauge, locale: str) -> str:

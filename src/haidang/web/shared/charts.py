@@ -108,12 +108,14 @@ def line_chart(
     missing: str = "",
     span: tuple[float, float] | None = None,
     thresholds: Sequence[Threshold] = (),
+    comma: bool = False,
 ) -> Markup:
     """A line in time order from zero to a round number; a missing value breaks it, never bridges it.
 
     `span` is another lowest and highest value of the scale, for what is not counted from zero (a water
     level above the sea); `thresholds` inside it are dashed lines with their word. A point without words
-    belongs to the line and has no dot. A live chart may stand over it: see `frontend/islands/charts.ts`.
+    belongs to the line and has no dot. `comma` writes the scale as Vietnamese does.
+    A live chart may stand over it: see `frontend/islands/charts.ts`.
     """
     greatest = max((point.value for point in points if point.value is not None), default=0.0)
     base, top = span if span is not None and span[0] < span[1] else (0.0, _round_above(greatest))
@@ -124,7 +126,7 @@ def line_chart(
     parts = [
         f'<path class="threshold" d="M{_LEFT} {_n(bottom - share * plot_height)}H{WIDTH - _NARROW}"/>'
         f'<text x="{_LEFT - 6}" y="{_n(bottom - share * plot_height + 4)}" text-anchor="end">'
-        f"{_n(base + share * (top - base))}</text>"
+        f"{_n(base + share * (top - base)).replace('.', ',' if comma else '.')}</text>"
         for share in (0.0, 0.5, 1.0)
     ]
     for one in thresholds:
