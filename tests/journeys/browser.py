@@ -28,10 +28,11 @@ DESK: ViewportSize = {"width": 1920, "height": 1080}
 
 
 @asynccontextmanager
-async def served(house: House) -> AsyncIterator[str]:
-    """Serve the house on a free port of loopback; its address."""
+async def served(house: House, port: int = 0) -> AsyncIterator[str]:
+    """Serve the house on a port of loopback, a free one by default; its address."""
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
         listening.listen()
         listening.setblocking(False)
         port = listening.getsockname()[1]
