@@ -31,6 +31,7 @@ function paint(chart: Chart, figure: HTMLElement, table: HTMLTableElement): void
   const text = { color: token("--dim"), fontFamily: style.fontFamily, fontSize: 12 };
   chart.setOption({
     animation: !window.matchMedia("(prefers-reduced-motion: reduce)").matches,
+    animationDuration: 0, // it lies over the same chart, drawn already: only what changes later moves
     grid: { left: 8, right: 12, top: 16, bottom: 8, containLabel: true },
     // Drawn in the canvas: a tooltip of HTML would bring inline styles, which our policy refuses.
     tooltip: {
