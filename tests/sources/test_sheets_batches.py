@@ -131,7 +131,7 @@ async def test_a_sheet_is_previewed_before_anything_is_written(
     asked = await sent(pool, objects, tmp_path)
     async with reading(pool) as connection:
         things = await things_named(OFFICER, connection, AIR)
-    rows = read_rows(tmp_path / "sheet.csv", asked.choice)
+    rows = await first_rows(tmp_path / "sheet.csv", asked.choice)
     seen = await preview(OFFICER, rows, asked.headings, asked.mapping, AIR, things, now=NOW)
     assert (seen.rows, seen.enter, seen.cells_refused, seen.things, seen.whole) == (4, 4, 2, 2, True)
     assert [(one.row, one.column, one.reason) for one in seen.refusals] == [

@@ -22,7 +22,7 @@ WORDS = {
     "pm25": ["PM2.5"],
     "pm10": ["PM10"],
     "temperature": ["Temperature", "Nhiệt độ"],
-    "relativeHumidity": ["Relative humidity", "Độ ẩm"],
+    "relativeHumidity": ["Relative humidity", "Độ ẩm tương đối"],
     "windSpeed": ["Wind speed", "Tốc độ gió"],
     "pressure": ["Air pressure", "Khí áp"],
     "precipitation": ["Rain", "Lượng mưa"],

@@ -92,6 +92,11 @@ class RowJudge:
         self._by_role = by_role
         self._columns = [one for one in mapping.columns if one.role is Role.ATTRIBUTE]
 
+    @property
+    def hidden_rows(self) -> bool:
+        """Whether rows that the sheet hides are taken too."""
+        return self._mapping.hidden_rows
+
     def judge(self, row: TableRow) -> JudgedRow:
         """Judge one row. Never raises for what stands in it."""
         entity_id = self._thing(row)

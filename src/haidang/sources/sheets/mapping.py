@@ -30,7 +30,7 @@ from haidang.sources.sheets.cells import (
     unit_in,
 )
 
-LOOKED_AT = 400
+LOOKED_AT = 200
 """Rows by which headings are found and columns are guessed."""
 
 _HEADING_WITHIN = 30
@@ -279,13 +279,21 @@ def _guess(
 
 
 def _attribute_called(key: str, names: Mapping[str, Attribute]) -> Attribute | None:
-    """The attribute that is called so; or the only one whose name stands whole within the heading."""
-    if key in names:
-        return names[key]
+    """The attribute that is called so; or the only one whose name stands whole within the heading.
+
+    Or the only one whose name the heading begins: “Độ ẩm” is said for “Độ ẩm tương đối”.
+    """
+    if key in names or not key:
+        return names.get(key)
     within = {
         one.name: one for name, one in names.items() if re.search(rf"(?:^| ){re.escape(name)}(?: |$)", key)
     }
-    return next(iter(within.values())) if len(within) == 1 and key else None
+    if not within and len(key) >= _SHORTEST_BEGINNING:
+        within = {one.name: one for name, one in names.items() if name.startswith(key + " ")}
+    return next(iter(within.values())) if len(within) == 1 else None
+
+
+_SHORTEST_BEGINNING = 4
 
 
 def _first_thing(columns: list[Column]) -> list[Column]:

@@ -5,8 +5,9 @@ goes on where the last one ended, and nothing is written twice. Until it ends, a
 whole batch can be taken back (ADR 0063, ADR 0064).
 """
 
+from asyncio import to_thread
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -56,7 +57,9 @@ MOST_THINGS = 20_000
 
 ROWS_A_COMMIT = 1_000
 ENTITIES_A_COMMIT = 50
-PREVIEWED_ROWS = 20_000
+PREVIEWED_ROWS = 10_000
+"""Rows that are read for a page: what is beyond is judged when it is taken."""
+
 SHOWN_ROWS = 12
 SHOWN_REFUSALS = 200
 
@@ -150,9 +153,9 @@ async def things_named(actor: Actor, connection: Connection, entity_type: Entity
     return things_by_word([(one.entity_id, str(one.values.get("name") or "")) for one in views])
 
 
-async def preview(  # noqa: PLR0917 - what is read, how, into what: in the order one says it
+async def preview(  # noqa: PLR0917 - what is read, into what: in the order one says it
     actor: Actor,
-    rows: AsyncIterator[list[TableRow]],
+    rows: Sequence[TableRow],
     headings: Headings,
     mapping: SheetMapping,
     entity_type: EntityType,
@@ -160,21 +163,21 @@ async def preview(  # noqa: PLR0917 - what is read, how, into what: in the order
     *,
     now: Instant,
 ) -> Preview:
-    """What taking would come to, by the first 20,000 rows; nothing is written."""
+    """What taking would come to, by the first ten thousand rows; nothing is written."""
     _require_officer(actor)
     judge = RowJudge(mapping, entity_type, things, now=now)
-    seen = _Seen(set(things.values()))
-    async for batch in rows:
-        for row in batch:
-            if row.number <= headings.last:
-                continue
-            if row.hidden and not mapping.hidden_rows:
-                seen.hidden += 1
-                continue
-            if seen.rows >= PREVIEWED_ROWS:
-                seen.whole = False
-                return seen.preview()
+    return await to_thread(_preview, rows, headings, judge, _Seen(set(things.values())))
+
+
+def _preview(rows: Sequence[TableRow], headings: Headings, judge: RowJudge, seen: "_Seen") -> Preview:
+    for row in rows:
+        if row.number <= headings.last:
+            continue
+        if row.hidden and not judge.hidden_rows:
+            seen.hidden += 1
+        elif seen.rows < PREVIEWED_ROWS:
             seen.note(row, judge.judge(row))
+    seen.whole = len(rows) < PREVIEWED_ROWS
     return seen.preview()
 
 

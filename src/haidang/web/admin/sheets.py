@@ -161,7 +161,7 @@ class Chosen:
     file: SheetFile
     choice: TableChoice
     rows: Sequence[TableRow]
-    headings: Headings | None
+    headings: Headings
     entity_type: EntityType
     mapping: SheetMapping
     doubts: Sequence[Doubt]
@@ -268,10 +268,8 @@ class _SheetPages:
         query = read_form(bytes(scope.get("query_string") or b""))
         return await self.sheet(scope, officer_of(scope).actor, query)
 
-    async def sheet(
-        self, scope: Scope, actor: Actor, query: Mapping[str, str], *, look: bool = True
-    ) -> dict[str, Any]:
-        """What the page of a sheet shows; without `look` its rows are not judged."""
+    async def sheet(self, scope: Scope, actor: Actor, query: Mapping[str, str]) -> dict[str, Any]:
+        """What the page of a sheet shows."""
         locale = locale_of(str(scope["path"]))
         say = partial(self._house.translations.translate_error, locale=locale)
         file_id = _uuid(scope["path_params"]["file_id"], SheetFileUnknown)
@@ -293,8 +291,8 @@ class _SheetPages:
             "refused": "",
         }
         try:
-            chosen = await self.chosen(actor, file, query)
-            seen = await self._seen(actor, chosen) if look and chosen.headings is not None else None
+            chosen = await self.chosen(actor, file, query, most_rows=service.PREVIEWED_ROWS)
+            seen = await self._seen(actor, chosen)
         except Invalid as wrong:
             return {**around, "error": say(wrong), "status": HTTPStatus.UNPROCESSABLE_ENTITY}
         faults = faults_of(chosen.mapping, chosen.entity_type)
@@ -330,11 +328,14 @@ class _SheetPages:
             if one.unit in UNITS
         }
 
-    async def chosen(self, actor: Actor, file: SheetFile, query: Mapping[str, str]) -> Chosen:
+    async def chosen(
+        self, actor: Actor, file: SheetFile, query: Mapping[str, str], *, most_rows: int = LOOKED_AT
+    ) -> Chosen:
         """How a sheet is to be read: by what the address says, else as agreed on before, else as guessed."""
         choice = _choice(file, query)
         async with self._store.open().as_file(actor, file.content_id) as path:
-            rows = [row async for batch in read_rows(path, choice, most_rows=LOOKED_AT) for row in batch]
+            every = [row async for batch in read_rows(path, choice, most_rows=most_rows) for row in batch]
+        rows = every[:LOOKED_AT]
         headings = find_headings(rows)
         if headings is None:
             raise SheetWithoutHeadings
@@ -355,7 +356,7 @@ class _SheetPages:
         return Chosen(
             file=file,
             choice=choice,
-            rows=rows,
+            rows=every,
             headings=headings,
             entity_type=entity_type,
             mapping=mapping,
@@ -381,22 +382,19 @@ class _SheetPages:
 
     async def _seen(self, actor: Actor, chosen: Chosen) -> Preview | None:
         """What would enter, by the first rows."""
-        assert chosen.headings is not None  # noqa: S101 - asked before
         if faults_of(chosen.mapping, chosen.entity_type):
             return None
         async with reading(self._house.pool) as connection:
             things = await service.things_named(actor, connection, chosen.entity_type)
-        async with self._store.open().as_file(actor, chosen.file.content_id) as path:
-            rows = read_rows(path, chosen.choice)
-            return await service.preview(
-                actor,
-                rows,
-                chosen.headings,
-                chosen.mapping,
-                chosen.entity_type,
-                things,
-                now=self._house.clock.now(),
-            )
+        return await service.preview(
+            actor,
+            chosen.rows,
+            chosen.headings,
+            chosen.mapping,
+            chosen.entity_type,
+            things,
+            now=self._house.clock.now(),
+        )
 
     async def batch(self, scope: Scope) -> Mapping[str, Any]:
         """A batch: how far it is, what did not enter, and the way to take it back."""
@@ -478,8 +476,7 @@ def _one_of(kind: Any, said: str | None, otherwise: Any) -> Any:
 
 def _samples(chosen: Chosen) -> dict[int, list[str]]:
     """The first values below each heading."""
-    last = chosen.headings.last if chosen.headings else 0
-    body = [row for row in chosen.rows if row.number > last][:200]
+    body = [row for row in chosen.rows[:LOOKED_AT] if row.number > chosen.headings.last]
     found: dict[int, list[str]] = {}
     for column in chosen.mapping.columns:
         texts = [shown(row.cells[column.place]) for row in body if column.place < len(row.cells)]
@@ -502,7 +499,6 @@ class _SheetActs:
             file = await service.sheet_file(actor, connection, file_id)
         try:
             chosen = await self._pages.chosen(actor, file, change.fields)
-            assert chosen.headings is not None  # noqa: S101 - choosing refuses a sheet without
             asked = service.Asked(
                 file, chosen.choice, chosen.headings, chosen.mapping, chosen.known_name[:120]
             )
