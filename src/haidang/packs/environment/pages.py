@@ -194,8 +194,13 @@ def station_of(
     locale: str,
     hourly: Sequence[Observation] = (),
     daily: Sequence[Observation] = (),
+    *,
+    charted: bool = True,
 ) -> Station:
-    """What the pages show of one entity and the history of its two indices."""
+    """What the pages show of one entity and the history of its two indices; without charts for a mark alone.
+
+    The bars of a day and a month, empty or not, are nearly all of the work: 0.46 of 0.48 ms.
+    """
     values = entity.values
     at = entity.observed_at.get("airQualityIndex")
     index = _whole(values.get("airQualityIndex")) if at is not None else None  # no figure without its moment
@@ -229,10 +234,10 @@ def station_of(
         dominant=next((one for one in parameters if one.dominant), None),
         parameters=parameters,
         others=tuple(_parameter(entity, name, {}, now) for name in _ALSO if name in values),
-        hours=tuple(_hour_bars(hourly, now, locale)),
-        days=tuple(_day_bars(daily, now, locale)),
-        hour_rows=tuple(_hour_rows(hourly, now)),
-        day_rows=tuple(_day_rows(daily, now)),
+        hours=tuple(_hour_bars(hourly, now, locale)) if charted else (),
+        days=tuple(_day_bars(daily, now, locale)) if charted else (),
+        hour_rows=tuple(_hour_rows(hourly, now)) if charted else (),
+        day_rows=tuple(_day_rows(daily, now)) if charted else (),
     )
 
 
@@ -345,7 +350,7 @@ def mark_station(entity: EntityView, now: Instant, locale: str) -> Mark | None:
 
     One whose figures were measured years ago is not shown as if they were of now.
     """
-    station = station_of(entity, now, locale)
+    station = station_of(entity, now, locale, charted=False)
     if station.replayed:
         return None
     if station.level is None or station.late:
