@@ -292,13 +292,11 @@ def mark_rain(entity: EntityView, now: Instant, locale: str) -> Mark | None:
     return Mark(f"{rain.short_name}: {fell} {during}", path=path, short=fell)
 
 
-def hit_gauge(entity: EntityView, locale: str) -> SearchHit:
-    """How a search lists a river gauge."""
+def hit_gauge(entity: EntityView, _locale: str) -> SearchHit:
+    """How a search lists a river gauge; that it is made up is said by whoever lists it."""
     values = entity.values
     name = _short(str(values.get("name") or entity.entity_id), entity.synthetic)
     detail = " · ".join(part for part in (str(values.get("riverName") or ""), _place(values)) if part)
-    if entity.synthetic:
-        detail += " · số liệu mô phỏng" if locale == "vi" else " · simulated data"
     return SearchHit(name, f"{PATH}#{_anchor(entity.entity_id)}", detail)
 
 
