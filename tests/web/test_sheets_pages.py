@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from html import unescape
 from urllib.parse import quote, urlencode
@@ -13,12 +14,14 @@ import pytest
 from haidang.infra.database import reading
 from haidang.infra.jobs import JobRun
 from haidang.infra.objects import open_objects
+from haidang.infra.settings import Settings
 from haidang.kernel.actors import DEFAULT_TENANT
 from haidang.packs.environment.pack import PACK
 from haidang.sources.sheets.jobs import sheet_jobs
 from haidang.sources.sheets.judging import RowRefusal
 from haidang.sources.sheets.service import TAKE_JOB, UNDO_JOB, BatchJob
 from haidang.web.admin.sheets import harmless, refused_table
+from haidang.web.asgi import build_application
 from haidang.web.shared.house import House
 from tests.web.client import HTML, Client, Reply
 
@@ -172,8 +175,6 @@ async def test_a_sheet_from_elsewhere_is_refused(web: Client) -> None:
 
 
 async def test_a_sheet_beyond_the_limit_is_refused_before_it_is_read(house: House) -> None:
-    from haidang.web.asgi import build_application  # noqa: PLC0415 - a house of its own
-
     small = msgspec.structs.replace(house.settings, sheet_limit_bytes=2048)
     web = Client(build_application(_with(house, small)))
     announced = ("content-length", "999999999")
@@ -181,10 +182,8 @@ async def test_a_sheet_beyond_the_limit_is_refused_before_it_is_read(house: Hous
     assert (await upload(web, SHEET.encode() + b";" * 5000)).status == 422
 
 
-def _with(house: House, settings: object) -> House:
-    from dataclasses import replace  # noqa: PLC0415
-
-    return replace(house, settings=settings)  # type: ignore[arg-type]
+def _with(house: House, settings: Settings) -> House:
+    return replace(house, settings=settings)
 
 
 async def test_sheets_and_batches_that_are_not_there_are_not_found(web: Client) -> None:

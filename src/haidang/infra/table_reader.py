@@ -402,7 +402,7 @@ def _column_of(reference: bytes) -> int:
 def _part_of(archive: zipfile.ZipFile, name: str) -> str | None:
     """The file of a sheet inside a workbook. Declarations were refused before: these are plain XML."""
     workbook = ET.fromstring(archive.read("xl/workbook.xml"))  # noqa: S314 - no DOCTYPE in it: checked
-    links = ET.fromstring(archive.read("xl/_rels/workbook.xml.rels"))  # noqa: S314
+    links = ET.fromstring(archive.read("xl/_rels/workbook.xml.rels"))  # noqa: S314 - the same
     targets = {link.get("Id"): link.get("Target", "") for link in links}
     for element in workbook.iter():
         if element.tag.endswith("}sheet") and element.get("name") == name:

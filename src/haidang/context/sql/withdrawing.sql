@@ -52,6 +52,7 @@ SELECT one.place, o.observed_at, o.number, o.whole, CAST(o.document AS text) AS 
        WITH ORDINALITY AS one (entity_no, attribute, dataset, observed, without, place)
   JOIN context.name AS attribute ON attribute.tenant = :tenant AND attribute.iri = one.attribute
   LEFT JOIN context.name AS dataset ON dataset.tenant = :tenant AND dataset.iri = one.dataset
+ CROSS JOIN LATERAL (SELECT CAST(one.without AS timestamptz[]) AS learned OFFSET 0) AS own
  CROSS JOIN LATERAL (
        SELECT c.observed_at, c.number, c.whole, c.document, c.quality, c.unit_no, c.deleted
          FROM context.observation AS c
@@ -62,7 +63,7 @@ SELECT one.place, o.observed_at, o.number, o.whole, CAST(o.document AS text) AS 
           AND c.observed = one.observed
           AND c.superseded_at IS NULL
           AND c.quality <> 'missing'
-          AND c.learned_at <> ALL(CAST(one.without AS timestamptz[]))
+          AND c.learned_at <> ALL(own.learned)
         ORDER BY c.observed_at DESC
         LIMIT 1) AS o
   LEFT JOIN context.name AS unit ON unit.tenant = :tenant AND unit.name_no = o.unit_no

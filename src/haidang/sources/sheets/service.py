@@ -56,7 +56,9 @@ MOST_THINGS = 20_000
 """Things of a type whose codes and names a sheet may use."""
 
 ROWS_A_COMMIT = 1_000
-ENTITIES_A_COMMIT = 50
+COMMITS_AT_ONCE = 100
+"""Taken back in one transaction, or those of one thing: some thousands of values."""
+
 PREVIEWED_ROWS = 10_000
 """Rows that are read for a page: what is beyond is judged when it is taken."""
 
@@ -446,11 +448,11 @@ async def undo_some(
     *,
     now: Instant,
 ) -> bool:
-    """Take back what a batch wrote on the next fifty things; false when there was nothing left."""
+    """Take back what a batch wrote on the next things; false when there was nothing left."""
     _require_machine(actor)
     if await store.hold_batch(connection, actor.tenant, batch_id) is not BatchState.UNDOING:
         return False
-    commits = await store.commits_to_withdraw(connection, actor.tenant, batch_id, most=ENTITIES_A_COMMIT)
+    commits = await store.commits_to_withdraw(connection, actor.tenant, batch_id, most=COMMITS_AT_ONCE)
     if not commits:
         await store.move_batch(connection, actor.tenant, batch_id, BatchState.UNDONE, ended_at=now)
         return False

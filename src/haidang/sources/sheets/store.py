@@ -213,7 +213,7 @@ async def refusals(connection: Connection, tenant: str, batch_id: UUID, *, most:
 async def commits_to_withdraw(
     connection: Connection, tenant: str, batch_id: UUID, *, most: int
 ) -> list[Commit]:
-    """All commits of the next so many entities of a batch that were not taken back yet."""
+    """All commits of the next entities of a batch that were not taken back yet; so many, or one entity's."""
     rows = queries.commits_to_withdraw(connection, tenant=tenant, batch_id=batch_id, most=most)
     return [Commit(**row) async for row in rows]
 

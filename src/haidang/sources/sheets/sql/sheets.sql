@@ -127,22 +127,23 @@ SELECT r.row_number, r.column_title, r.reason, r.shown
  LIMIT :most;
 
 -- name: commits_to_withdraw(tenant, batch_id, most)
--- All commits of the next so many entities of a batch that were not taken back yet.
-WITH next AS (
-    SELECT DISTINCT c.entity_id
+-- All commits of the next entities of a batch that were not taken back yet: so many commits, or one entity.
+WITH waiting AS (
+    SELECT c.entity_id, sum(count(*)) OVER (ORDER BY c.entity_id) AS commits,
+           row_number() OVER (ORDER BY c.entity_id) AS place
       FROM sources.sheet_commit AS c
      WHERE c.tenant = :tenant
        AND c.batch_id = :batch_id
        AND c.withdrawn_at IS NULL
-     ORDER BY c.entity_id
-     LIMIT :most
+     GROUP BY c.entity_id
 )
 SELECT c.entity_id, c.learned_at, c.first_moment, c.last_moment, c.created
   FROM sources.sheet_commit AS c
-  JOIN next USING (entity_id)
+  JOIN waiting USING (entity_id)
  WHERE c.tenant = :tenant
    AND c.batch_id = :batch_id
    AND c.withdrawn_at IS NULL
+   AND (waiting.commits <= :most OR waiting.place = 1)
  ORDER BY c.entity_id, c.learned_at;
 
 -- name: note_withdrawn(tenant, batch_id, entity_ids, now, withdrawn, left_alone)!
