@@ -2,12 +2,15 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from haidang.web.asgi import build_application
+from haidang.web.portal.units import pages
+from haidang.web.shared import units
 from haidang.web.shared.house import House
 from tests.web.client import Client
 
@@ -295,3 +298,42 @@ async def test_without_the_database_the_page_says_so_with_the_emergency_numbers(
 @pytest.mark.parametrize("path", [LOOKUP, TREE, "/don-vi/phuong-phan-thiet-lam-dong"])
 async def test_the_pages_only_answer_reading(country_web: Client, path: str) -> None:
     assert (await country_web.ask("POST", path)).status == 405
+
+
+async def test_a_coordinate_that_cannot_be_read_is_told_at_its_own_field(country_web: Client) -> None:
+    for query, fields in (("latitude=abc&longitude=108", 1), ("latitude=10,9", 2)):
+        reply = await country_web.page(f"{LOOKUP}?{query}")
+        assert reply.status == 422
+        pointed = re.findall(r'<input id="([a-z]+)"[^>]* aria-describedby="position-error"', reply.text)
+        assert pointed == ["latitude", "longitude"][:fields]
+        assert 'id="position-error" role="alert"' in reply.text
+
+
+async def test_a_former_district_is_drawn_as_the_units_that_its_land_went_to(country_web: Client) -> None:
+    text = (await country_web.page("/don-vi/thanh-pho-phan-thiet-binh-thuan")).text
+    assert len(re.findall(r'<path class="chosen"', text)) > 3
+    assert "các đơn vị nay giữ toàn bộ hoặc một phần đất của nó" in text
+
+
+def test_every_word_of_a_query_that_a_page_reads_makes_a_page_of_its_own() -> None:
+    source = Path(pages.__file__).read_text("utf-8") + Path(units.__file__).read_text("utf-8")
+    read = set(re.findall(r'query\.get\("([a-z-]+)"', source))
+    assert read == set(pages._CHOSEN) | pages._TYPED
+
+
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [
+        ({}, (None, None)),
+        ({"fbclid": "IwAR0", "utm_source": "zalo"}, (None, None)),
+        ({"tinh": "tinh-lam-dong", "fbclid": "x"}, ("tinh-lam-dong", None)),
+        ({"tinh": ""}, ("", None)),
+        ({"q": ""}, None),
+        ({"tinh": "x" * 1000}, None),
+    ],
+)
+def test_what_a_page_does_not_read_shares_the_page(
+    query: dict[str, str], key: tuple[str | None, ...] | None
+) -> None:
+    found = pages._chosen(query)
+    assert (found[: len(key)] if found and key else found) == key
