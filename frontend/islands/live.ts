@@ -3,7 +3,8 @@
  *
  * `<time data-age datetime="…">` counts on by itself. A region marked `data-live="60"` is asked
  * for again every 60 seconds (the page's own address, If-None-Match) and its content is exchanged
- * when the server has something new. Without this script the page is the same page.
+ * when the server has something new; when that one is no longer marked, it is asked for no more.
+ * Without this script the page is the same page.
  */
 
 const MINUTE = 60_000;
@@ -40,6 +41,7 @@ function sayAges(within: ParentNode): void {
 class LiveRegion {
   #etag: string | null = null;
   #failures = 0;
+  #over = false;
 
   constructor(
     readonly element: HTMLElement,
@@ -47,6 +49,7 @@ class LiveRegion {
   ) {}
 
   schedule(): void {
+    if (this.#over) return;
     // Twice as long after each failure, up to sixteen times, so that a tired server can rest.
     const wait = this.seconds * 2 ** Math.min(this.#failures, 4);
     window.setTimeout(() => void this.#refresh(), wait * 1000);
@@ -80,6 +83,7 @@ class LiveRegion {
     for (const part of fresh.querySelectorAll("details")) part.open = part.open || opened.has(part.id);
     const before = figures(this.element);
     this.element.replaceChildren(...fresh.childNodes);
+    this.#over = fresh.dataset["live"] === undefined; // what was waited for is there
     for (const [key, figure] of figures(this.element)) {
       const was = before.get(key);
       if (was !== undefined && was.textContent !== figure.textContent) figure.classList.add("just-changed");
@@ -95,7 +99,7 @@ function figures(within: ParentNode): Map<string, HTMLElement> {
 
 for (const element of document.querySelectorAll<HTMLElement>("[data-live][id]")) {
   const seconds = Number(element.dataset["live"]);
-  if (seconds >= 15) new LiveRegion(element, seconds).schedule();
+  if (seconds >= 2) new LiveRegion(element, seconds).schedule();
 }
 sayAges(document);
 window.setInterval(() => sayAges(document), MINUTE / 2);
