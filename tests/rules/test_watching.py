@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from haidang.context.events import EntitiesChanged
 from haidang.context.model import AttributeInstance, DeleteEntity, MergeObservations
 from haidang.infra.database import Connection
+from haidang.infra.events import settle
 from haidang.kernel.instants import SetClock
 from haidang.rules import watching
 from haidang.rules.model import AlarmAct, AlarmState, ClearedBy
@@ -75,6 +77,28 @@ async def test_a_duration_ends_by_the_clock(connection: Connection) -> None:
     await here.to_minute(31)
     await here.observe("a", 30, 2.0)
     assert await here.story() == [("a", 0, 30)]
+
+
+async def test_a_deadline_waits_for_what_was_written_before_it(connection: Connection) -> None:
+    """The consumer is behind: what it has not handled may say that there was nothing."""
+    here = await town(connection, LASTING)
+    await here.observe("a", 0, 3.5)
+    await connection.execute(
+        "INSERT INTO infra.event_consumer (consumer, listens_to, position) VALUES ($1, $2, $3)",
+        watching.CONSUMER,
+        [EntitiesChanged.kind],
+        here.after,
+    )
+    here.clock.advance(10 * MINUTE)
+    await here.observe("a", 10, 1.0, take=False)
+    await settle(connection)
+    await connection.execute("UPDATE infra.event SET published_at = $1", here.clock.now())
+    await here.to_minute(40)
+    assert await here.story() == []
+    await here.take()
+    await connection.execute("DELETE FROM infra.event_consumer")
+    await here.to_minute(42)
+    assert await here.story() == []
 
 
 async def test_a_condition_of_which_nothing_more_is_heard_raises_nothing(connection: Connection) -> None:
@@ -249,7 +273,7 @@ async def test_a_new_rule_is_taken_to_what_is_there(connection: Connection) -> N
     await save_rule(OFFICER, connection, SILENT, by="Lan", now=here.clock.now(), packs=here.packs)
     await here.look_over()
     assert await here.story() == [("a", 0, None)]
-    await here.to_minute(72)
+    await here.to_minute(80)
     assert [(one.rule_id, one.entity_id[-1]) for one in await here.alarms()] == [
         ("high-water", "a"),
         ("silent", "a"),
