@@ -63,7 +63,8 @@ class Region {
         form.submit(); // a name is asked for, or something has to be corrected: on a page of its own
         return;
       }
-      say(page.querySelector("[data-said]")?.textContent ?? "", answer.status === 409);
+      const told = page.querySelector("[data-said]")?.textContent?.trim() ?? "";
+      say(told === "" ? (form.dataset["done"] ?? "") : told, answer.status === 409);
       form.closest("details")?.removeAttribute("open");
       form.reset();
       const id = card?.dataset["alarm"] ?? "";

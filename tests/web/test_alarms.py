@@ -244,7 +244,7 @@ async def test_names_are_not_shown_to_whom_a_proxy_carried_on(web: Client, raise
 
 async def test_cards_show_the_gravest_and_lead_on(web: Client, raised: Alarm) -> None:
     page = await web.page("/ioc/alarms/cards", LAN)
-    assert page.text.lstrip().startswith("<div")
+    assert "<html" not in page.text
     assert f'data-alarm="{raised.alarm_id}"' in page.text
     assert 'name="back" value="/ioc"' in page.text
 

@@ -30,7 +30,7 @@ from haidang.web.shared.forms import read_day, read_form
 from haidang.web.shared.frame import locale_of
 from haidang.web.shared.house import House, Scope
 from haidang.web.shared.rooms import RoomPage
-from haidang.web.shared.rule_words import SEVERITY_LABELS, RuleWords, plainly
+from haidang.web.shared.rule_words import SEVERITY_LABELS, RuleWords, plainly, watched_of
 
 RULES_PATH = "/admin/rules"
 PATIENCE_S = 25.0
@@ -226,6 +226,7 @@ class _RulePages:
             "back": urlencode({**kept, "edited": "1"}) if kept else "",
             "since": since,
             "until": until,
+            "unit": self._unit(rule),
             "trial": None,
             "rows": (),
             "days": 0,
@@ -248,6 +249,12 @@ class _RulePages:
                 )
         except TimeoutError:
             raise TrialTookTooLong(seconds=round(PATIENCE_S)) from None
+
+    def _unit(self, rule: Rule) -> str | None:
+        """The unit of the values that a rule watches."""
+        entity_type = self._types.get(rule.entity_type)
+        watched = entity_type.attribute(watched_of(rule)) if entity_type is not None else None
+        return watched.unit if watched is not None else None
 
     def _fault(self, state: RuleState, locale: str) -> str:
         """Why a rule cannot run, in the language of the page."""
