@@ -61,6 +61,19 @@ async def test_the_search_speaks_the_language_of_the_page(town: Client) -> None:
     assert 'action="/en/tim"' in page.text
 
 
+async def test_what_is_made_up_says_so_once(house: House) -> None:
+    made_up = replace(FIVE[0], slug="mo-phong", name="Trạm Mũi Né – số liệu mô phỏng")
+    await write_stations(house.pool, [made_up], house.clock.now())
+    text = (await Client(build_application(house)).page("/tim?q=tram+mui+ne")).text
+    assert '<mark>Trạm</mark> <mark>Mũi</mark> <mark>Né</mark></a> <span class="synthetic">' in text
+
+
+async def test_a_page_that_is_not_there_offers_to_search(town: Client) -> None:
+    page = await town.page("/khong-co")
+    assert page.status == 404
+    assert '<form class="search-form" role="search" action="/tim" method="get">' in page.text
+
+
 async def test_what_is_not_there_is_answered_with_what_to_try(town: Client) -> None:
     page = await town.page("/tim?q=xyzzy")
     assert page.status == 200
