@@ -56,7 +56,7 @@ export default defineConfig({
     cssMinify: "lightningcss",
     modulePreload: false, // its polyfill would be an island of its own on every page
     rollupOptions: {
-      input: ["styles/public.css", "styles/room.css", "styles/design.css", "islands/live.ts", "islands/alarms.ts", "islands/where.ts", "islands/shell.ts", "islands/clock.ts", "islands/charts.ts", "islands/dialogs.ts", "islands/pickers.ts", "islands/toasts.ts", "islands/map.ts", "islands/place_picker.ts", "sw.ts", "styles/mark.svg"],
+      input: ["styles/public.css", "styles/room.css", "styles/design.css", "islands/live.ts", "islands/alarms.ts", "islands/where.ts", "islands/shell.ts", "islands/clock.ts", "islands/charts.ts", "islands/dialogs.ts", "islands/pickers.ts", "islands/toasts.ts", "islands/map.ts", "islands/situation.ts", "islands/wall.ts", "islands/place_picker.ts", "sw.ts", "styles/mark.svg"],
       output: {
         entryFileNames: "[name]-[hash].js",
         assetFileNames: "[name]-[hash][extname]",

@@ -208,7 +208,7 @@ function numberOf(text: string | undefined): number | null {
 }
 
 function itemOf(element: HTMLElement): Item {
-  const { mapKey = "", label, longitude, latitude, rank, colour = "" } = element.dataset;
+  const { mapKey = "", label, longitude, latitude, rank, colour = "", stale } = element.dataset;
   return {
     key: mapKey,
     label: label ?? element.textContent?.trim() ?? "",
@@ -217,6 +217,7 @@ function itemOf(element: HTMLElement): Item {
     mark: rank !== undefined,
     rank: numberOf(rank) ?? 0,
     colour,
+    stale: stale === "yes",
   };
 }
 

@@ -1,5 +1,6 @@
 /** The live map over the picture: MapLibre GL, asked for only when somebody wants it. */
 import { GeoJSONSource, Map as LiveMap, setWorkerUrl, type MapGeoJSONFeature, type PointLike } from "maplibre-gl";
+import type { Feature } from "geojson";
 import worker from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
 import { type Catalog, type FixedName, HIT_LAYER, LEVEL_IMAGE, MARKS, only, styleOf } from "./style";
 
@@ -13,6 +14,8 @@ export interface Item {
   mark: boolean;
   rank: number;
   colour: string;
+  /** What it says no longer holds: grey and hollow. */
+  stale?: boolean;
 }
 
 export interface Asked {
@@ -36,6 +39,8 @@ export interface Live {
   choose(key: string | null, move: boolean): void;
   zoom(by: number): void;
   home(): void;
+  /** Put marks in place of those of the same keys, take some away; what changed is ringed for a moment. */
+  put(changed: Item[], gone: string[], ring: boolean): void;
   /** Where the form says the thing is; null: nowhere. */
   place(at: [number, number] | null): void;
   remove(): void;
@@ -51,6 +56,8 @@ const SHAPES = [
 ];
 const VIETNAM: [number, number, number, number] = [97, 4, 123, 26];
 const FINGER = 9;
+const RING_MS = 1200;
+const MOST_RINGED = 50; // more at once would be a flicker
 
 /** Opens the map and waits until it has drawn itself once. */
 export async function openMap(asked: Asked): Promise<Live> {
@@ -89,21 +96,19 @@ export async function openMap(asked: Asked): Promise<Live> {
   });
   map.touchZoomRotate.disableRotation();
   map.keyboard.disableRotation();
-  const located = asked.items.filter((one) => one.mark && one.longitude !== null && one.latitude !== null);
+  const isPlaced = (one: Item) => one.mark && one.longitude !== null && one.latitude !== null;
+  const located = new Map(asked.items.filter(isPlaced).map((one) => [one.key, one]));
   const byKey = new Map(asked.items.map((one) => [one.key, one]));
   let pointed: string | null = null;
   let chosen: string | null = null;
   let placed: [number, number] | null = null;
+  let ringing: number | undefined;
 
   const setMarks = () => {
-    const own = placed ? [{ key: "placed", label: "", longitude: placed[0], latitude: placed[1], rank: 0, colour: "" }] : [];
+    const own: Item[] = placed ? [{ mark: true, key: "placed", label: "", longitude: placed[0], latitude: placed[1], rank: 0, colour: "" }] : [];
     (map.getSource(MARKS) as GeoJSONSource | undefined)?.setData({
       type: "FeatureCollection",
-      features: [...located, ...own].map((one) => ({
-        type: "Feature",
-        properties: { key: one.key, label: one.label, rank: one.colour ? one.rank : 0, colour: one.colour },
-        geometry: { type: "Point", coordinates: [one.longitude ?? 0, one.latitude ?? 0] },
-      })),
+      features: [...located.values(), ...own].map(featureOf),
     });
   };
   const light = () => {
@@ -174,6 +179,24 @@ export async function openMap(asked: Asked): Promise<Live> {
     },
     zoom: (by) => void map.zoomTo(map.getZoom() + by, still),
     home: () => void map.fitBounds(asked.bounds, { padding: 16, ...still }),
+    put(changed, gone, ring) {
+      for (const key of gone) {
+        located.delete(key);
+        byKey.delete(key);
+      }
+      for (const one of changed.filter(isPlaced)) {
+        located.set(one.key, one);
+        byKey.set(one.key, one);
+      }
+      const source = map.getSource(MARKS) as GeoJSONSource | undefined;
+      void source?.updateData({ remove: gone, add: changed.filter(isPlaced).map(featureOf) });
+      if (!ring || calm || changed.length === 0) return;
+      map.setFilter("mark-pulse", ["in", ["get", "key"], ["literal", changed.slice(0, MOST_RINGED).map((one) => one.key)]]);
+      window.clearTimeout(ringing);
+      ringing = window.setTimeout(() => {
+        if (map.getLayer("mark-pulse")) map.setFilter("mark-pulse", ["==", ["get", "key"], ""]);
+      }, RING_MS);
+    },
     place(at) {
       placed = at;
       dress();
@@ -182,6 +205,14 @@ export async function openMap(asked: Asked): Promise<Live> {
       themes.disconnect();
       map.remove();
     },
+  };
+}
+
+function featureOf(one: Item): Feature {
+  return {
+    type: "Feature",
+    properties: { key: one.key, label: one.label, rank: one.colour ? one.rank : 0, colour: one.colour, stale: one.stale === true },
+    geometry: { type: "Point", coordinates: [one.longitude ?? 0, one.latitude ?? 0] },
   };
 }
 

@@ -97,7 +97,7 @@ export function styleOf(wanted: Wanted): StyleSpecification {
     waters: { type: "geojson", data: { type: "Polygon", coordinates: [WATERS] } },
     names: { type: "geojson", data: points(wanted.names) },
     [AREAS]: { type: "geojson", data: points(wanted.areas) },
-    [MARKS]: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
+    [MARKS]: { type: "geojson", promoteId: "key", data: { type: "FeatureCollection", features: [] } },
   };
   for (const type of wanted.entities) {
     const tiles = catalog.entities[type];
@@ -239,9 +239,11 @@ function entities(type: string, colour: Wanted["colour"]): LayerSpecification[] 
 function marks(colour: Wanted["colour"]): LayerSpecification[] {
   const plain: FilterSpecification = ["==", ["get", "rank"], 0];
   const pointed: FilterSpecification = ["==", ["get", "key"], ""];
+  const stale: ExpressionSpecification = ["==", ["get", "stale"], true];
   return [
     { id: "mark-lit", type: "circle", source: MARKS, filter: pointed, paint: { "circle-radius": 14, "circle-color": colour("--map-chosen"), "circle-stroke-color": colour("--map-chosen-edge"), "circle-stroke-width": 2 } },
-    { id: "mark", type: "circle", source: MARKS, filter: plain, paint: { "circle-radius": ["interpolate", ["linear"], ["zoom"], 7, 4, 12, 7], "circle-color": colour("--map-mark"), "circle-stroke-color": colour("--map-halo"), "circle-stroke-width": 1.5 } },
+    { id: "mark", type: "circle", source: MARKS, filter: plain, paint: { "circle-radius": ["interpolate", ["linear"], ["zoom"], 7, 4, 12, 7], "circle-color": ["case", stale, colour("--map-halo"), colour("--map-mark")], "circle-stroke-color": ["case", stale, colour("--stale"), colour("--map-halo")], "circle-stroke-width": ["case", stale, 2.5, 1.5] } },
+    { id: "mark-pulse", type: "circle", source: MARKS, filter: pointed, paint: { "circle-radius": 16, "circle-opacity": 0, "circle-stroke-color": colour("--act"), "circle-stroke-width": 3 } },
     { id: "mark-level", type: "symbol", source: MARKS, filter: ["!", plain], layout: { "icon-image": ["concat", LEVEL_IMAGE, ["to-string", ["get", "rank"]], ":", ["get", "colour"]], "icon-allow-overlap": true, "symbol-sort-key": ["get", "rank"] } },
     {
       id: "mark-name", type: "symbol", source: MARKS, minzoom: 8.5,

@@ -23,6 +23,8 @@ from haidang.web.field.tasks import TASKS
 from haidang.web.ioc.alarms import alarm_acts, alarm_pages
 from haidang.web.ioc.desk import desk_page
 from haidang.web.ioc.live import live_routes
+from haidang.web.ioc.panel import entity_page
+from haidang.web.ioc.wall import wall_page
 from haidang.web.portal.home import home_route
 from haidang.web.portal.pages import PackPages
 from haidang.web.portal.places_map import map_route
@@ -70,6 +72,8 @@ def build_portal(house: House, frame: Frame) -> Litestar:
         *quarantine_pages(house),
         duty_page(),
         *alarm_pages(house),
+        entity_page(house),
+        wall_page(house, frame, pages.glances),
         *rule_pages(house),
         *sheet_pages(house),
     ]

@@ -94,6 +94,7 @@ class MapMarker:
     words: str = ""
     key: str = ""
     synthetic: bool = False
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -579,8 +580,9 @@ def _marker(one: MapMarker, x: float, y: float, reach: float, locale: str) -> st
             f"{inner}{level_outline(one.rank)}</g>"
         )
     else:
+        kind = "map-mark stale" if one.stale else "map-mark"
         drawn = (
-            f'<circle class="map-mark"{key} cx="{_n(x)}" cy="{_n(y)}" r="{_n(reach * 0.8)}">{inner}</circle>'
+            f'<circle class="{kind}"{key} cx="{_n(x)}" cy="{_n(y)}" r="{_n(reach * 0.8)}">{inner}</circle>'
         )
     return _led(drawn, one.path, locale)
 
