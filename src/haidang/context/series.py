@@ -1,4 +1,4 @@
-"""What was observed of entities through time, as whole instances: numbers, texts and all else."""
+"""Many entities as they are, and what was observed of them through time as whole instances."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import TypeAlias
 import orjson
 
 from haidang.context import store
+from haidang.context.merging import EntityState
 from haidang.context.model import Stored
 from haidang.infra.database import Connection
 from haidang.kernel.actors import Actor, Audience
@@ -27,6 +28,18 @@ Series: TypeAlias = Mapping[str, Mapping[str, Sequence[Heard]]]
 """Instances by entity id and by the IRI of the attribute, oldest first."""
 
 
+async def present_entities(
+    actor: Actor, connection: Connection, entity_ids: Sequence[str]
+) -> dict[str, EntityState]:
+    """The present ones of many entities, by their ids: read by their keys, whatever the planner guesses."""
+    found = await store.entities_present(connection, actor.tenant, _audiences(actor), entity_ids)
+    return {one.entity_id: one for one in found}
+
+
+def _audiences(actor: Actor) -> list[str]:
+    return sorted({Audience.PUBLIC.value, *(one.value for one in actor.audiences)})
+
+
 async def instances_observed(  # noqa: PLR0917  # whose, of what, from when to when: in the order one says it
     actor: Actor,
     connection: Connection,
@@ -36,8 +49,7 @@ async def instances_observed(  # noqa: PLR0917  # whose, of what, from when to w
     until: Instant,
 ) -> dict[str, dict[str, list[Heard]]]:
     """Instances of attributes observed in (since, until], of default datasets; of every quality."""
-    audiences = sorted({Audience.PUBLIC.value, *(one.value for one in actor.audiences)})
-    numbers = await store.numbers_of_entities(connection, actor.tenant, audiences, entity_ids)
+    numbers = await store.numbers_of_entities(connection, actor.tenant, _audiences(actor), entity_ids)
     names = await store.numbers_of_names(connection, actor.tenant, iris)
     found: dict[str, dict[str, list[Heard]]] = {}
     if not numbers or not names:

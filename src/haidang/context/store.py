@@ -376,6 +376,16 @@ async def entity_visible(
     return None if row is None else Held(row["entity_no"], _state(row))
 
 
+async def entities_present(
+    connection: Connection, tenant: str, audiences: Sequence[str], entity_ids: Sequence[str]
+) -> list[EntityState]:
+    """The present ones of these entities that may be seen."""
+    rows = queries.entities_present(
+        connection, tenant=tenant, audiences=list(audiences), entity_ids=list(entity_ids)
+    )
+    return [_state(row) async for row in rows]
+
+
 async def page_of_entities(
     connection: Connection,
     tenant: str,

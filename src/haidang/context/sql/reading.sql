@@ -13,6 +13,14 @@ SELECT entity_id, entity_no, types, scope, CAST(document AS text) AS document,
   FROM context.visible_entity(:tenant, CAST(:audiences AS text[]))
  WHERE entity_id = :entity_id;
 
+-- name: entities_present(tenant, audiences, entity_ids)
+-- The present ones of these entities that this actor may see, by their key and in no order.
+SELECT entity_id, entity_no, types, scope, CAST(document AS text) AS document,
+       created_at, modified_at, deleted_at
+  FROM context.visible_entity(:tenant, CAST(:audiences AS text[]))
+ WHERE entity_id = ANY(CAST(:entity_ids AS text[]))
+   AND deleted_at IS NULL;
+
 -- name: page_of_type(tenant, audiences, type_iri, attributes, most, skip)
 -- A page of the present entities of one type, in the order of their numbers: one stretch of an index.
 SELECT e.entity_id, e.entity_no, e.types, e.scope, CAST(e.document AS text) AS document,
