@@ -57,7 +57,6 @@ COLOURS = ("#4ad295", "#35c2c9", "#ffb02e", "#ff5a4f")
 RANKS = (1, 3, 4, 5)
 KINDS = ("good", "notice", "warning", "critical")
 GRADE_LABELS = ("below alarm 1", "alarm 1", "alarm 2", "alarm 3")
-TREND_LABELS = {"rising": "rising", "falling": "falling", "steady": "steady"}
 
 _TYPE = quote(WATER_OBSERVED.iri, safe="")
 FOR_MACHINES = f"/ngsi-ld/v1/entities?type={_TYPE}"
