@@ -151,7 +151,9 @@ async def load(pool: Pool, worker: int, seconds: float, rate: int, size: tuple[i
     (entities, rules), dice = size, random.Random(1)  # noqa: S311  # a load
     stop, seen, crossed = asyncio.Event(), dict[str, float](), dict[str, float]()
     looking = asyncio.create_task(see(pool, seen, stop))
-    await asyncio.sleep(2)  # it has started
+    await write(pool, [change(0, random.Random(0))[0]])  # noqa: S311
+    while await waiting(pool):  # noqa: ASYNC110  # until it has started
+        await asyncio.sleep(0.1)
     behind, begun = 0.0, time.perf_counter()
     with use({"rules": worker}) as used:
         for number in range(int(seconds * rate / A_COMMIT)):

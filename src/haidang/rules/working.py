@@ -19,7 +19,7 @@ from haidang.sdk.model import Pack
 log = logger("rules")
 
 _BATCH: Final = 10
-"""What is handled together is seen together: a larger batch would keep the first alarm waiting for the last."""
+"""What is handled together is seen together: in a larger batch the first alarm waits for the last."""
 
 
 def rule_consumers(packs: Sequence[Pack], clock: Clock) -> tuple[Consumer, ...]:
