@@ -1,8 +1,7 @@
 """Many entities as they are, and what was observed of them through time as whole instances."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import orjson
 
@@ -22,10 +21,6 @@ class Heard:
     at: Instant
     quality: Quality
     instance: Stored
-
-
-Series: TypeAlias = Mapping[str, Mapping[str, Sequence[Heard]]]
-"""Instances by entity id and by the IRI of the attribute, oldest first."""
 
 
 async def present_entities(
