@@ -22,6 +22,7 @@ from haidang.sources.model import (
     judge_value,
 )
 from haidang.sources.sheets.cells import (
+    CellReason,
     Unread,
     instant_of,
     is_nothing,
@@ -125,7 +126,7 @@ class RowJudge:
         cell = self._cell(row, column) if column else None
         title = column.title if column else ""
         if isinstance(cell, CellWrong):
-            return RowRefusal(row.number, title, "error-cell", cell.code)
+            return RowRefusal(row.number, title, CellReason.ERROR_CELL, cell.code)
         if column is None or is_nothing(cell):
             return RowRefusal(row.number, title, NO_THING)
         code = nfc(shown(cell)).strip()
@@ -145,11 +146,11 @@ class RowJudge:
         if isinstance(local, Unread):
             return RowRefusal(row.number, title, local.reason, local.shown[:80])
         if local is None:
-            return RowRefusal(row.number, title, "no-moment")
+            return RowRefusal(row.number, title, CellReason.NO_MOMENT)
         try:
             at = instant_of(local)
         except OverflowError:
-            return RowRefusal(row.number, title, "not-a-moment", str(local))
+            return RowRefusal(row.number, title, CellReason.NOT_A_MOMENT, str(local))
         if at > self._now + FUTURE_TOLERANCE:
             return RowRefusal(row.number, title, Reason.OBSERVED_IN_FUTURE, f"{local:%d/%m/%Y %H:%M}")
         if at < self._now - OLDEST:
@@ -177,7 +178,7 @@ class RowJudge:
         cell = self._cell(row, column)
         attribute = self._attributes[column.attribute]
         if isinstance(cell, CellWrong):
-            return RowRefusal(row.number, column.title, "error-cell", cell.code)
+            return RowRefusal(row.number, column.title, CellReason.ERROR_CELL, cell.code)
         if is_nothing(cell):
             return None
         if not is_numeric(attribute):
