@@ -36,7 +36,7 @@ class Listening:
         self._hung_up = asyncio.Event()
         self._asking: asyncio.Future[None] | None = None
 
-    async def next(self, kind: str, *, within_s: float = 20) -> Told:
+    async def next(self, kind: str, *, within_s: float = 60) -> Told:
         """The next event of a kind; others are passed over."""
         async with asyncio.timeout(within_s):
             while True:
@@ -48,14 +48,14 @@ class Listening:
                 elif told.kind == kind:
                     return told
 
-    async def end(self, *, within_s: float = 20) -> None:
+    async def end(self, *, within_s: float = 60) -> None:
         """Wait for the other side to end it."""
         async with asyncio.timeout(within_s):
             while not self.over:
                 self._news.clear()
                 await self._news.wait()
 
-    async def let_go(self, *, within_s: float = 20) -> None:
+    async def let_go(self, *, within_s: float = 60) -> None:
         """Wait for the application to have done with it, whatever it could send."""
         assert self._asking is not None
         async with asyncio.timeout(within_s):
@@ -128,7 +128,7 @@ async def listening(
     asking = asyncio.ensure_future(application(scope, stream._receive, stream._send))
     stream._asking = asking
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not stream.status and not asking.done():
                 stream._news.clear()
                 await asyncio.wait(
@@ -140,7 +140,7 @@ async def listening(
     finally:
         stream.reads.set()
         stream.hang_up()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await asking
 
 
