@@ -128,6 +128,39 @@ async def test_without_a_server_that_runs_marks_are_read_from_the_database(city:
     assert (await city.get(AIR)).status == 503
 
 
+async def test_a_layer_of_too_many_marks_is_drawn_from_tiles_and_told_of_all_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("haidang.web.shared.marks.MOST_MARKS", 3)
+    await write_stations(house.pool, FIVE, house.clock.now())
+    application = build_application(house)
+    async with running(Sequencer(house.pool)), alive(application):
+        await settled(house)
+        layer = (await Client(application).get("/ioc/marks.json")).json["layers"]["air-quality"]
+        assert (layer["tiled"], layer["count"], layer["marks"]) == (True, 5, [])
+        async with listening(application, AIR) as stream:
+            position = (await stream.next("hello")).content["position"]
+            await change(house, Given("mui-ne", "Mũi Né", 61))
+            assert names((await stream.next("marks")).content["layers"]["air-quality"]) == {"mui-ne"}
+        async with listening(application, f"{AIR}&after={position}") as stream:
+            assert (await stream.next("hello")).content["again"] is False
+        async with listening(application, f"{AIR}&after={position - 1}") as stream:
+            assert (await stream.next("hello")).content["again"] is True  # tiles of then: nobody knows
+
+
+async def test_streams_end_when_the_database_is_an_older_copy_of_itself(
+    house: House, live: Dispatcher
+) -> None:
+    async with listening(live, AIR) as stream:
+        position = (await stream.next("hello")).content["position"]
+        async with transaction(house.pool) as connection:
+            await connection.execute("DELETE FROM infra.event_position WHERE position >= $1", position)
+            await connection.execute("UPDATE infra.event_head SET position = $1", position - 1)
+        await stream.end()
+    async with listening(live, f"{AIR}&after={position}") as stream:
+        assert (await stream.next("hello")).content["again"] is True
+
+
 async def test_what_is_deleted_is_gone(house: House, live: Dispatcher) -> None:
     async with listening(live, AIR) as stream:
         await stream.next("hello")
