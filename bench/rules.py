@@ -53,9 +53,9 @@ def rule(number: int) -> Rule:
     told = {"label": f"Rule {number}", "entity_type": f"T{kind}", "severity": Severity.MINOR}
     shape = number // TYPES % 50 // 5
     if shape == 9:
-        return Rule(f"rule-{number}", **told, absent=attribute, absent_for=timedelta(minutes=10))  # type: ignore[arg-type]
+        return Rule(f"rule-{number}", **told, absent=attribute, absent_for=timedelta(minutes=10))  # type: ignore[arg-type]  # told
     lasting = timedelta(seconds=5) if shape == 8 else timedelta(0)
-    return Rule(f"rule-{number}", **told, q=f"{attribute}>{90 + number % 7}", lasting=lasting)  # type: ignore[arg-type]
+    return Rule(f"rule-{number}", **told, q=f"{attribute}>{90 + number % 7}", lasting=lasting)  # type: ignore[arg-type]  # told
 
 
 def pack(rules: int) -> Pack:
@@ -130,7 +130,7 @@ async def measure(dsn: str, seconds: float, rate: int, entities: int, rules: int
     async with pool.acquire() as connection:
         await migrate(connection)
     for first in range(0, entities, 500):
-        await write(pool, [change(n, random.Random(n + 7))[0] for n in range(first, first + 500)])  # noqa: S311
+        await write(pool, [change(n, random.Random(n + 7))[0] for n in range(first, first + 500)])  # noqa: S311  # a load
     async with transaction(pool) as connection:
         await load_rules(ACTOR, connection, [pack(rules)], now=SystemClock().now())
     clock = SystemClock()
@@ -151,7 +151,7 @@ async def load(pool: Pool, worker: int, seconds: float, rate: int, size: tuple[i
     (entities, rules), dice = size, random.Random(1)  # noqa: S311  # a load
     stop, seen, crossed = asyncio.Event(), dict[str, float](), dict[str, float]()
     looking = asyncio.create_task(see(pool, seen, stop))
-    await write(pool, [change(0, random.Random(0))[0]])  # noqa: S311
+    await write(pool, [change(0, random.Random(0))[0]])  # noqa: S311  # a load
     while await waiting(pool):  # noqa: ASYNC110  # until it has started
         await asyncio.sleep(0.1)
     behind, begun = 0.0, time.perf_counter()

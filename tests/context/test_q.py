@@ -137,7 +137,7 @@ def test_paths_go_below_attributes_and_into_values() -> None:
         Comparator.GREATER_EQUAL,
         datetime(2017, 12, 24, 12, tzinfo=UTC),
     )
-    assert parse('sensor.rawdata[airquality.particulate]=="high"').path == Path(  # type: ignore[union-attr]
+    assert parse('sensor.rawdata[airquality.particulate]=="high"').path == Path(  # type: ignore[union-attr]  # it is a Compared
         ("sensor", "rawdata"), ("airquality", "particulate")
     )
 

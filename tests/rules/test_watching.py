@@ -290,7 +290,7 @@ async def test_one_rule_that_fails_is_held_and_the_others_go_on(
     def trouble(one: watching._Work, history: object) -> object:
         if one.case.plan.rule.rule_id == "broken":
             raise ZeroDivisionError("by a bug")
-        return folded(one, history)  # type: ignore[arg-type]
+        return folded(one, history)  # type: ignore[arg-type]  # handed on
 
     monkeypatch.setattr(watching, "_folded", trouble)
     await here.observe("a", 0, 3.5)

@@ -178,7 +178,7 @@ class Town:
 
     async def alarms(self, state: str = "all", **asked: object) -> list[Alarm]:
         """Alarms, oldest first."""
-        found = await alarms(OFFICER, self.connection, now=self.clock.now(), state=state, most=500, **asked)  # type: ignore[arg-type]
+        found = await alarms(OFFICER, self.connection, now=self.clock.now(), state=state, most=500, **asked)  # type: ignore[arg-type]  # handed on
         return sorted(found, key=lambda one: (one.raised_at, one.since))
 
     async def story(self) -> list[tuple[str, float, float | None]]:

@@ -276,9 +276,9 @@ class _Reader:
                 last = self._take()
                 if last < sign:
                     raise PatternMalformed(f"{sign}-{last} is no range")
-                yield lambda given, sign=sign, last=last: sign <= given <= last  # type: ignore[misc]
+                yield lambda given, sign=sign, last=last: sign <= given <= last  # type: ignore[misc]  # as above
             else:
-                yield lambda given, sign=sign: given == sign  # type: ignore[misc]
+                yield lambda given, sign=sign: given == sign  # type: ignore[misc]  # as above
 
     def _named(self) -> Sign:
         end = self._text.find(":]", self._place)
