@@ -226,6 +226,12 @@ async def test_the_page_of_an_alarm_shows_values_limit_rule_and_advice(web: Clie
     assert "<title>Khói mù · Quy Nhơn" in text
 
 
+async def test_every_link_of_an_alarm_leads_somewhere(web: Client, raised: Alarm) -> None:
+    for page in ("/ioc/alarms", f"/ioc/alarms/{raised.alarm_id}", "/ioc/alarms/cards"):
+        for address in set(re.findall(r'<a [^>]*href="(/[^"#]*)', (await web.page(page, LAN)).text)):
+            assert (await web.page(address.replace("&amp;", "&"))).status == 200, address
+
+
 async def test_a_long_name_stays_a_name(house: House, web: Client) -> None:
     name = "Trạm quan trắc nước mặt hồ Đan Kia – Suối Vàng, xã Lạc Dương " * 3
     (found,) = await raise_alarms(house, [Given("dai", name, 402)])

@@ -79,11 +79,6 @@ class RoomAct:
     act: Act
 
 
-def ask_path(back: str) -> str:
-    """Where a name is asked for, and then gone back to `back`, a Vietnamese path."""
-    return f"{DUTY_PATH}?back={quote(back, safe='/')}"
-
-
 def duty_page() -> RoomPage:
     """The page that asks who is on duty at this machine; the bar leads to it, no navigation does."""
 

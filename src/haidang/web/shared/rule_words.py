@@ -5,7 +5,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
-from typing import Any, Protocol
 
 from haidang.context import q
 from haidang.kernel.errors import HaidangError, Invalid
@@ -13,14 +12,8 @@ from haidang.kernel.instants import parse_instant
 from haidang.sdk.model import EntityType, Rule, Severity
 from haidang.web.shared.desks import said_by
 
-
-class Say(Protocol):
-    """Translates a message id and fills in its fields."""
-
-    def __call__(self, msgid: str, /, **fields: Any) -> str:
-        """The sentence in the language of the page."""
-        ...
-
+Say = Callable[..., str]
+"""Translates a message id and fills in its fields, given by name."""
 
 SEVERITY_LABELS: Mapping[Severity, str] = {
     Severity.EXTREME: "Extremely grave",
