@@ -7,6 +7,7 @@ goes on from its place after a lost connection. See ADR 0059.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -64,8 +65,8 @@ class Tail:
     """Tells one listener of events of some kinds, in batches, so many a second at most.
 
     The first event after a rest is told at once; those that follow wait for `every_s` to pass since
-    then and are told together. No more than half of the time is spent on telling: a listener that needs
-    longer is told less often.
+    then and are told together. No more than half of the processor's time is spent on telling: a
+    listener that needs more is told less often.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class Tail:
         clock = asyncio.get_running_loop()
         while not stop.is_set():
             bell.quieten()
-            begun = clock.time()
+            begun, worked = clock.time(), time.process_time()
             news = await self._next(connection)
             if self._lost:
                 self._lost = False
@@ -142,8 +143,8 @@ class Tail:
                 self.position = news.position
             self._failures = 0
             if news.envelopes:
-                took = clock.time() - begun
-                await _pause(stop, max(self._every_s - took, took))
+                took, worked = clock.time() - begun, time.process_time() - worked
+                await _pause(stop, max(self._every_s - took, worked))
             if news.position == news.head:
                 await bell.wait(self._look_s)
 
