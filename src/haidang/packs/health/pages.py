@@ -64,6 +64,7 @@ class Spot:
     colour: str = ""
     rank: int = 0
     path: str = ""
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
