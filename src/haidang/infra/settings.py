@@ -169,8 +169,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     demo_scenario: Annotated[
         Literal["calm", "smog", "rain"],
         Meta(
-            description="What kind of day `haidang up --demo` plays: a calm one, one of smog that lasts, or a "
-            "rainy night that swells the rivers. Without `--demo` nothing is played and nothing is made up."
+            description="What kind of day `haidang up --demo` plays: a calm one, one of smog that lasts, or "
+            "a rainy night that swells the rivers. Without `--demo` nothing is played and nothing is made up."
         ),
     ] = "calm"
     scan_command: Annotated[
