@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -218,6 +219,25 @@ async def test_a_mistake_of_the_caller_is_not_tried_again_and_can_be_replayed(po
         await until(lambda: _holds(pool, "SELECT count(*) = 0 FROM infra.pgqueuer"))
     assert runs == 2
     assert await dead_of(pool) == []
+
+
+async def test_a_job_that_is_given_up_says_so_once(pool: Pool) -> None:
+    told: list[int] = []
+
+    async def post(_: Pool, run: JobRun) -> None:
+        raise TimeoutError(run.job)
+
+    async def given_up(_: Pool, run: JobRun) -> None:
+        told.append(run.attempt)
+        raise StampMissing(text="trouble in saying so")
+
+    async with transaction(pool) as connection:
+        await enqueue(connection, CLERK, "test.post", Letter("hello"))
+    async with working(runner_of(pool, replace(job("test.post", post), given_up=given_up))):
+        await until(lambda: _dead(pool, 1))
+    assert told == [3]
+    (dead,) = await dead_of(pool)
+    assert dead.reason == "TimeoutError: test.post"
 
 
 async def test_a_dead_letter_can_be_discarded_by_its_own_tenant(pool: Pool) -> None:

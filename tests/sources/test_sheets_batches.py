@@ -33,6 +33,7 @@ from haidang.sources.sheets.mapping import SheetMapping, find_headings, suggest
 from haidang.sources.sheets.model import BatchState, SheetBatch
 from haidang.sources.sheets.service import (
     TAKE_JOB,
+    TROUBLE_MESSAGES,
     UNDO_JOB,
     Asked,
     BatchJob,
@@ -266,6 +267,23 @@ async def test_a_batch_can_be_taken_back_while_it_is_taken(
     async with transaction(pool) as connection:
         with pytest.raises(SheetBatchNotTaken):
             await ask_to_undo(OFFICER, connection, batch_id, by="unverified:Minh", now=NOW)
+
+
+async def test_a_batch_that_was_given_up_says_so_and_goes_on_when_its_job_is_replayed(
+    pool: Pool, objects: ObjectFiles, tmp_path: Path, clock: SetClock, run: Run
+) -> None:
+    batch_id = await asked_for(pool, await sent(pool, objects, tmp_path))
+    async with transaction(pool) as connection:
+        assert await begin_batch(part("sources"), connection, batch_id) is not None
+    (job,) = (one for one in sheet_jobs([PACK], clock, lambda: objects) if one.name == TAKE_JOB)
+    assert job.given_up is not None
+    payload = msgspec.json.encode(BatchJob(batch_id))
+    await job.given_up(pool, JobRun(1, TAKE_JOB, payload, 10, OFFICER.actor_id, DEFAULT_TENANT, clock.now()))
+    left = await batch_of(pool, batch_id)
+    assert (left.state, left.trouble) == (BatchState.FAILED, TROUBLE_MESSAGES["given-up"])
+    await run(TAKE_JOB, batch_id)
+    taken = await batch_of(pool, batch_id)
+    assert (taken.state, taken.trouble, taken.rows_taken) == (BatchState.TAKEN, None, 4)
 
 
 async def test_an_unclear_sheet_is_not_taken(pool: Pool, objects: ObjectFiles, tmp_path: Path) -> None:

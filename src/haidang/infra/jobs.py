@@ -126,6 +126,7 @@ class Job:
 
     `every` is a cron line in Vietnamese time ("10 3 * * *": each night at 3:10). Trouble of
     the world, and bugs, are tried `attempts` times in all; a mistake of the caller's once.
+    `given_up` is done when no further attempt follows, so that nobody is told to wait for ever.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Job:
     audience: Audience
     attempts: int = 10
     every: str | None = None
+    given_up: Handler | None = None
 
 
 async def enqueue(
@@ -445,10 +447,20 @@ class JobRunner:
                 connection, job_id=run.job_id, reason=reason, failed_at=self._clock.now()
             )
         )
+        # A worker that was lost too often is a Conflict: hopeless too.
         if hopeless or run.attempt >= job.attempts:
+            if job.given_up is not None:
+                await self._tell_given_up(job.given_up, run)
             raise error
         wait_s = backoff_s(run.attempt, first_s=self._first_retry_s, most_s=self._longest_retry_s)
         raise RetryRequested(timedelta(seconds=wait_s), reason) from error
+
+    async def _tell_given_up(self, given_up: Handler, run: JobRun) -> None:
+        """Let the job say that it was given up; trouble in saying so does not hide why it failed."""
+        try:
+            await given_up(self._pool, run)
+        except Exception as trouble:  # noqa: BLE001 - the first failure is the one that is kept
+            log.warning("job-not-told-given-up", job=run.job, job_id=run.job_id, reason=reason_of(trouble))
 
     async def _keep_time(self, stop: asyncio.Event) -> None:
         """Enqueue scheduled jobs as they come due."""

@@ -19,6 +19,7 @@ from haidang.sources.sheets.service import (
     BatchJob,
     begin_batch,
     end_batch,
+    give_up_batch,
     sheet_batch,
     sheet_file,
     take_rows,
@@ -60,9 +61,15 @@ def sheet_jobs(packs: Sequence[Pack], clock: Clock, objects: Callable[[], Object
             async with transaction(pool) as connection:
                 going = await undo_some(actor, connection, asked.batch_id, entity_type, now=clock.now())
 
+    async def give_up(pool: Pool, run: JobRun) -> None:
+        async with transaction(pool) as connection:
+            await give_up_batch(
+                part("sources", run.tenant), connection, run.read(BatchJob).batch_id, now=clock.now()
+            )
+
     return [
-        Job(name=TAKE_JOB, handle=take, audience=Audience.OFFICER),
-        Job(name=UNDO_JOB, handle=undo, audience=Audience.OFFICER),
+        Job(name=TAKE_JOB, handle=take, audience=Audience.OFFICER, given_up=give_up),
+        Job(name=UNDO_JOB, handle=undo, audience=Audience.OFFICER, given_up=give_up),
     ]
 
 

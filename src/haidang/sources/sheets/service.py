@@ -41,6 +41,7 @@ from haidang.sources.sheets.judging import JudgedRow, RowJudge, RowRefusal, Shee
 from haidang.sources.sheets.mapping import Headings, SheetMapping, faults_of
 from haidang.sources.sheets.model import (
     CAN_BE_UNDONE,
+    GOING,
     BatchState,
     KeptMapping,
     Preview,
@@ -61,6 +62,8 @@ COMMITS_AT_ONCE = 100
 
 PREVIEWED_ROWS = 10_000
 """Rows that are read for a page: what is beyond is judged when it is taken."""
+
+TROUBLE_MESSAGES = {"given-up": "It was tried several times and could not be ended."}
 
 SHOWN_ROWS = 12
 SHOWN_REFUSALS = 200
@@ -349,10 +352,14 @@ async def begin_batch(actor: Actor, connection: Connection, batch_id: UUID) -> S
     """Begin to take a batch, or go on with it; None where there is nothing to take (any more)."""
     _require_machine(actor)
     state = await store.hold_batch(connection, actor.tenant, batch_id)
-    if state not in {BatchState.WAITING, BatchState.TAKING}:
+    # A failed one is begun again by a dead letter that was replayed, unless somebody asked for it to go.
+    if state not in {BatchState.WAITING, BatchState.TAKING, BatchState.FAILED}:
+        return None
+    (batch,) = await store.sheet_batches(connection, actor.tenant, batch_id=batch_id, most=1)
+    if batch.undo_asked_at is not None:
         return None
     await store.move_batch(connection, actor.tenant, batch_id, BatchState.TAKING)
-    return (await store.sheet_batches(connection, actor.tenant, batch_id=batch_id, most=1))[0]
+    return batch
 
 
 async def take_rows(
@@ -438,6 +445,16 @@ async def end_batch(
     if await store.hold_batch(connection, actor.tenant, batch_id) is BatchState.TAKING:
         state = BatchState.FAILED if trouble else BatchState.TAKEN
         await store.move_batch(connection, actor.tenant, batch_id, state, ended_at=now, trouble=trouble)
+
+
+async def give_up_batch(actor: Actor, connection: Connection, batch_id: UUID, *, now: Instant) -> None:
+    """Nothing will be done with a batch by itself any more: its page says so, and it can be taken back."""
+    _require_machine(actor)
+    if await store.hold_batch(connection, actor.tenant, batch_id) in GOING:
+        trouble = TROUBLE_MESSAGES["given-up"]
+        await store.move_batch(
+            connection, actor.tenant, batch_id, BatchState.FAILED, ended_at=now, trouble=trouble
+        )
 
 
 async def undo_some(
