@@ -81,7 +81,7 @@ class MapFrame {
         entities: listed(this.section, "entities"),
         items: [...this.#items.values()].map(itemOf),
         words: this.#words,
-        chosen: (key, name, longitude, latitude) => this.#chosenOnMap(key, name, longitude, latitude),
+        chosen: (key, name, longitude, latitude, thing) => this.#chosenOnMap(key, name, longitude, latitude, thing),
         lost: () => this.#giveWay(container, "lost"),
       });
       container.append(this.#buttons());
@@ -160,7 +160,7 @@ class MapFrame {
     }
   }
 
-  #chosenOnMap(key: string | null, name: string, longitude: number, latitude: number): void {
+  #chosenOnMap(key: string | null, name: string, longitude: number, latitude: number, thing: boolean): void {
     this.#light(key);
     const item = this.#items.get(key ?? "");
     for (const folded of ancestors(item)) folded.open = true;
@@ -169,7 +169,7 @@ class MapFrame {
     this.#card.replaceChildren(...(name ? [cardOf(name, item)] : []));
     this.#said.classList.add("unseen");
     this.#said.textContent = name ? `${this.#words["chosen"] ?? ""} ${name}` : (this.#words["nothing"] ?? "");
-    this.section.dispatchEvent(new CustomEvent("map-choice", { detail: { key, name, longitude, latitude } }));
+    this.section.dispatchEvent(new CustomEvent("map-choice", { detail: { key, name, longitude, latitude, thing } }));
   }
 
   #say(word: string): void {

@@ -26,7 +26,7 @@ class Situation {
     this.#staleWord = words["stale"] ?? "";
     for (const row of section.querySelectorAll<HTMLElement>("li[data-map-key]")) this.#rows.set(row.dataset["mapKey"] ?? "", row);
     section.addEventListener("map-open", (event) => this.#opened((event as CustomEvent<Live>).detail), true);
-    section.addEventListener("map-choice", (event) => this.#choose((event as CustomEvent<{ key: string | null }>).detail.key), true);
+    section.addEventListener("map-choice", (event) => this.#choose((event as CustomEvent<{ key: string | null; thing: boolean }>).detail), true);
     section.addEventListener("click", (event) => this.#click(event));
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && this.#panel !== null) this.#close();
@@ -38,7 +38,9 @@ class Situation {
         this.#ahead = Date.parse(now) - Date.now();
         const marks = Object.values(all).flatMap((one) => one.marks);
         const kept = new Set(marks.map((one) => one.id));
-        this.#change(marks, [...this.#marks.keys()].filter((id) => !kept.has(id)), false);
+        // Of a tiled layer nothing is sent here: what is there stands in its tiles.
+        const gone = [...this.#marks.values()].filter((one) => !kept.has(one.id) && all[one.layer]?.tiled !== true);
+        this.#change(marks, gone.map((one) => one.id), false);
       },
       onMarks: ({ layers: changed, gone }) => this.#change(Object.values(changed).flat(), gone, true),
       onBeat: (now) => (this.#ahead = now.getTime() - Date.now()),
@@ -115,8 +117,8 @@ class Situation {
     }
   }
 
-  #choose(key: string | null): void {
-    if (key === null || !this.#marks.has(key)) return;
+  #choose({ key, thing }: { key: string | null; thing: boolean }): void {
+    if (key === null || !thing) return;
     const link = this.#rows.get(key)?.querySelector<HTMLAnchorElement>("a[data-entity]") ?? null;
     const canvas = this.section.querySelector<HTMLElement>("canvas");
     void this.#open(link?.href ?? `${location.pathname.replace(/\/$/, "")}/entity?id=${encodeURIComponent(key)}`, canvas);

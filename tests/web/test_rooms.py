@@ -72,7 +72,7 @@ async def test_administration_shows_health_and_sources_and_says_that_it_only_sho
     assert "Cơ sở dữ liệu" in text
     assert "sẵn sàng" in text
     assert "chưa gửi lần nào" in text
-    assert "Chưa đăng nhập được thì chưa sửa được gì ở đây" in text
+    assert "Trang này chỉ để xem" in text
     assert "Không có thay đổi đơn vị nào được hẹn ngày" in text
     assert "<form" not in text
     assert "<button" not in text

@@ -17,6 +17,7 @@ from haidang.web.ioc.scene import (
     past_moment,
 )
 from haidang.web.shared.maps import MapMarker
+from haidang.web.shared.marks import words_beside
 from tests.web.client import Client
 
 NOW = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
@@ -25,7 +26,7 @@ NOW = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
 def thing(name: str, *, rank: int = 0, ago: int = 0) -> SeenThing:
     """A thing of a test."""
     return SeenThing(
-        MapMarker(109.2, 13.7, "", rank=rank, key=name), name, NOW - timedelta(minutes=ago), stale=False
+        MapMarker(109.2, 13.7, "", rank=rank, key=name), name, "", NOW - timedelta(minutes=ago), stale=False
     )
 
 
@@ -75,10 +76,20 @@ def test_a_small_line_keeps_the_last_value_and_few_others(numbers: list[float]) 
 
 def test_a_value_of_any_form_is_words_or_a_number() -> None:
     assert said_value(41.2) == 41.2
+    assert said_value(-31, "DD") == 329
+    assert said_value(-31, "CEL") == -31
     assert said_value(None) is None
     assert said_value(True) == "true"
     assert said_value(["a", 1]) == "a, 1"
     assert said_value({"street": "Lê Duẩn"}) == "street: Lê Duẩn"
+
+
+def test_a_name_is_not_said_twice() -> None:
+    name = "Phường Mũi Né – Số liệu mô phỏng"
+    assert words_beside(name, "Phường Mũi Né: 30 Tốt") == "30 Tốt"
+    assert words_beside("Phường Mũi Né", "Phường Mũi Né: 30 Tốt") == "30 Tốt"
+    assert words_beside(name, "Phường Mũi Né") == ""
+    assert words_beside(name, "Tide at Mũi Né: 1 m") == "Tide at Mũi Né: 1 m"
 
 
 async def test_the_page_shows_the_map_its_list_alarms_sources_and_time(city: Client) -> None:

@@ -27,8 +27,8 @@ export interface Asked {
   entities: string[];
   items: Item[];
   words: Record<string, string>;
-  /** Somebody chose a thing on the map; null: nothing there. */
-  chosen(key: string | null, name: string, longitude: number, latitude: number): void;
+  /** Somebody chose something on the map, a thing or a unit; null: nothing there. */
+  chosen(key: string | null, name: string, longitude: number, latitude: number, thing: boolean): void;
   lost(): void;
 }
 
@@ -148,7 +148,7 @@ export async function openMap(asked: Asked): Promise<Live> {
     chosen = key;
     light();
     const name = byKey.get(key ?? "")?.label ?? (feature?.properties["full_name"] as string | undefined) ?? key?.split(":").pop() ?? "";
-    asked.chosen(key, name, lngLat.lng, lngLat.lat);
+    asked.chosen(key, name, lngLat.lng, lngLat.lat, key !== null && feature?.layer.id !== HIT_LAYER);
   });
   map.on("webglcontextlost", () => asked.lost());
   await new Promise<void>((done, failed) => {

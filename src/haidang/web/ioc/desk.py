@@ -108,7 +108,8 @@ class SituationScenes:
         key = (locale, name, province.name, on, box, tuple(markers))
         drawn = await _pictures.get(present, key, draw)
         attributions = tuple(dict.fromkeys(one.attribution for one in layers if one.attribution))
-        return drawn, MapArea(box, on), attributions
+        finely = ground.held_finely if ground is not None else ()
+        return drawn, MapArea(box, on, finely), attributions
 
     @staticmethod
     def _open(actor: Actor, live: LiveLayer) -> bool:

@@ -31,6 +31,9 @@ QUALITY_LABELS = {
 }
 """What is said of a value's quality: message ids; of a valid one nothing."""
 
+DEGREES = "DD"
+"""The code of degrees of an angle (UN/CEFACT recommendation 20)."""
+
 _SPARK_POINTS = 120
 
 
@@ -137,8 +140,9 @@ class _Panel:
                 continue
             observed_at = view.observed_at.get(name)
             other = told.corrected.values.get(name) if told.corrected is not None else None
+            unit = view.units.get(name, "")
             numbers = [
-                one.number
+                turned(one.number, unit)
                 for one in told.history.get(name, ())
                 if one.number is not None and one.quality is Quality.VALID
             ]
@@ -148,12 +152,12 @@ class _Panel:
                 PanelRow(
                     name=name,
                     label=say(locale, attribute.label) if attribute.label else name,
-                    value=said_value(view.values[name]),
-                    unit=view.units.get(name, ""),
+                    value=said_value(view.values[name], unit),
+                    unit=unit,
                     observed_at=observed_at,
                     quality=say(locale, words) if words else "",
                     stale=bool(observed_at and fresh_for and observed_at + fresh_for < moment),
-                    other=said_value(other),
+                    other=said_value(other, unit),
                     differs=told.corrected is not None and other != view.values[name],
                     spark=spark_line(thinned(numbers)) if len(numbers) > 1 else None,
                     least=min(numbers, default=None),
@@ -173,17 +177,22 @@ class _Panel:
         return mark.path if mark is not None else ""
 
 
-def said_value(value: Any) -> str | float | int | None:
+def said_value(value: Any, unit: str = "") -> str | float | int | None:
     """A value as a row can show it: a number, or words; what has a form of its own as its words in a row."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value if not isinstance(value, bool) else str(value).lower()
     if isinstance(value, int | float):
-        return value
+        return turned(value, unit)
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {one}" for key, one in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(str(one) for one in value)
     return str(value)
+
+
+def turned(number: float, unit: str) -> float:
+    """A direction from 0 to 360, as people count it, not from −180 as the model does; all else as it is."""
+    return number % 360 if unit == DEGREES else number
 
 
 def thinned(numbers: list[float]) -> list[float | None]:

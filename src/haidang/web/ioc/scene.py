@@ -17,7 +17,7 @@ from haidang.kernel.text import collation_key, fold
 from haidang.sdk.model import EntityType, EntityView, LevelSign
 from haidang.web.shared.layers import position_of
 from haidang.web.shared.maps import MapMarker
-from haidang.web.shared.marks import LiveLayer
+from haidang.web.shared.marks import MOST_MARKS, LiveLayer, words_beside
 
 LONGEST_AGO = timedelta(hours=48)
 """How far back the map goes."""
@@ -58,10 +58,11 @@ class AskedScene:
 
 @dataclass(frozen=True, slots=True)
 class SeenThing:
-    """One thing on the map and in the list; `stale` where its value no longer holds."""
+    """One thing on the map and in the list, with the words beside its name; `stale`: these no longer hold."""
 
     marker: MapMarker
     name: str
+    words: str
     observed_at: Instant | None
     stale: bool
 
@@ -77,6 +78,8 @@ class SeenLayer:
     count: int = 0
     levels: Sequence[LevelSign] = ()
     attribution: str = ""
+    tiles: str = ""
+    """The entity type whose tiles the live map draws, where there are too many for marks."""
 
 
 def asked_scene(query: bytes, now: Instant) -> AskedScene:
@@ -146,6 +149,7 @@ async def seen_layer(
         count=count,
         levels=levels,
         attribution=live.layer.attribution,
+        tiles=live.declared.name if count > MOST_MARKS else "",
     )
 
 
@@ -168,7 +172,7 @@ def seen_thing(live: LiveLayer, view: EntityView, *, now: Instant, locale: str) 
         stale=stale,
     )
     name = str(view.values.get("name") or context.local_name(view.entity_id))
-    return SeenThing(marker, name, observed_at, stale)
+    return SeenThing(marker, name, words_beside(name, mark.label), observed_at, stale)
 
 
 def in_order(things: Sequence[SeenThing], asked: AskedScene) -> list[SeenThing]:

@@ -23,7 +23,7 @@ from haidang.web.shared.audiences import actor_of
 from haidang.web.shared.editions import KeptByEdition
 from haidang.web.shared.frame import Frame, locale_of
 from haidang.web.shared.house import House, Scope
-from haidang.web.shared.layers import markers_of, province_of
+from haidang.web.shared.layers import held_finely, markers_of, province_of
 from haidang.web.shared.maps import HEIGHT, WIDTH, MapArea, MapMarker, Outline, box_around, map_picture
 from haidang.web.shared.maps import VIETNAM as WHOLE_COUNTRY
 from haidang.web.shared.routes import paths_in_every_locale, sent
@@ -196,18 +196,8 @@ async def _ground(actor: Actor, connection: Connection, province_name: str, on: 
         units=shown,
         outlines=drawn,
         box=box_around(drawn) if province is not None else None,
-        held_finely=await _held_finely(actor, connection, provinces, on),
+        held_finely=await held_finely(actor, connection, provinces, on),
     )
-
-
-async def _held_finely(
-    actor: Actor, connection: Connection, provinces: Sequence[Unit], on: date
-) -> tuple[str, ...]:
-    """Codes of the provinces all of whose wards have outlines: close by, these stand for the coarse land."""
-    wards = await units_on(actor, connection, on, level=Level.WARD)
-    without = {one.parent_id for one in wards if one.accuracy_m is None}
-    above = {one.parent_id for one in wards} - without
-    return tuple(one.code for one in provinces if one.unit_id in above)
 
 
 def _within(markers: Sequence[MapMarker], box: Box | None) -> list[MapMarker]:

@@ -46,6 +46,7 @@ class ProvinceMap:
     attributions: tuple[str, ...]
     on: date
     edition: UUID | None
+    held_finely: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class _Ground:
 
     province: Unit | None
     wards: Sequence[Unit]
+    held_finely: tuple[str, ...]
 
 
 _grounds: KeptByEdition[_Ground] = KeptByEdition(4)
@@ -184,11 +186,13 @@ async def _shown(
     province_name = settings.name if settings.named else ""
 
     async def read() -> _Ground:
-        province = province_of(await units_on(actor, connection, on, level=Level.PROVINCE), province_name)
+        provinces = await units_on(actor, connection, on, level=Level.PROVINCE)
+        finely = await held_finely(actor, connection, provinces, on)
+        province = province_of(provinces, province_name)
         if province is None:
-            return _Ground(None, ())
+            return _Ground(None, (), finely)
         wards = await units_on(actor, connection, on, level=Level.WARD, parent_id=province.unit_id)
-        return _Ground(province, [one for one in wards if one.box is not None])
+        return _Ground(province, [one for one in wards if one.box is not None], finely)
 
     ground = await _grounds.get(present, (province_name, on), read)
     province = ground.province
@@ -213,13 +217,24 @@ async def _shown(
 
     drawn = await _outlines.get(present, (province_name, on, around), outline)
     attributions = tuple(layer.attribution for _, layer in layers if layer.attribution)
-    return ProvinceMap(drawn, markers, box, (MAP_ATTRIBUTION, *attributions), on, present)
+    credits_ = (MAP_ATTRIBUTION, *attributions)
+    return ProvinceMap(drawn, markers, box, credits_, on, present, ground.held_finely)
 
 
 def _beyond(box: Box) -> Box:
     """A box with as much again on every side: a picture of any form around the box lies in it."""
     reach = max(box.east - box.west, box.north - box.south)
     return Box(box.west - reach, box.south - reach, box.east + reach, box.north + reach)
+
+
+async def held_finely(
+    actor: Actor, connection: Connection, provinces: Sequence[Unit], on: date
+) -> tuple[str, ...]:
+    """Codes of the provinces all of whose wards have outlines: close by, these stand for the coarse land."""
+    wards = await units_on(actor, connection, on, level=Level.WARD)
+    without = {one.parent_id for one in wards if one.accuracy_m is None}
+    above = {one.parent_id for one in wards} - without
+    return tuple(one.code for one in provinces if one.unit_id in above)
 
 
 def province_of(provinces: list[Unit], name: str) -> Unit | None:

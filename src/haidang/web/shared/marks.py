@@ -69,23 +69,32 @@ def mark_bytes(live: LiveLayer, view: EntityView, now: Instant, locale: str) -> 
     observed_at = view.observed_at.get(live.layer.attribute) or max(view.observed_at.values(), default=None)
     stale_after = None if observed_at is None or live.fresh_for is None else observed_at + live.fresh_for
     longitude, latitude = position
+    name = str(view.values.get("name") or context.local_name(view.entity_id))
     return orjson.dumps(
         {
             "id": view.entity_id,
             "layer": live.layer_id,
-            "name": str(view.values.get("name") or context.local_name(view.entity_id)),
+            "name": name,
             "lon": round(longitude, 6),
             "lat": round(latitude, 6),
             "rank": mark.rank,
             "colour": mark.colour,
             "short": mark.short,
-            "label": mark.label,
+            "label": words_beside(name, mark.label),
             "observedAt": None if observed_at is None else format_instant(observed_at),
             "staleAfter": None if stale_after is None else format_instant(stale_after),
             "path": in_locale(mark.path, locale) if mark.path else "",
             "synthetic": view.synthetic,
         }
     )
+
+
+def words_beside(name: str, label: str) -> str:
+    """What a label says besides the name that stands before it; all of it where it does not begin so."""
+    head, parted, rest = label.partition(": ")
+    if parted and (name == head or name.startswith(f"{head} – ")):
+        return rest
+    return "" if name == label or name.startswith(f"{label} – ") else label
 
 
 def _mark_of(layer: MapLayer, view: EntityView, now: Instant, locale: str) -> Mark | None:
