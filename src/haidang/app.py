@@ -50,7 +50,9 @@ from haidang.sources.freshness import FreshnessWatch
 from haidang.sources.intake import MqttIntake
 from haidang.sources.model import declared_sources
 from haidang.sources.replaying import replay_jobs
+from haidang.sources.sheets.feeds import FeedRules
 from haidang.sources.sheets.jobs import sheet_jobs
+from haidang.sources.sheets.looking import feed_jobs
 from haidang.web.api.ngsi_ld.asgi import NgsiLdApplication
 from haidang.web.asgi import build_application
 from haidang.web.shared.house import House
@@ -131,7 +133,8 @@ def run_work(settings: Settings) -> None:
             tasks.create_task(ConsumerRunner(pool, clock, consumers_of(packs, clock)).run(stop))
             events_kept = timedelta(days=settings.events_kept_days)
             objects = partial(open_objects, settings.objects_location, os.environ)
-            jobs = jobs_of(packs, clock, events_kept=events_kept, objects=objects)
+            feeds = FeedRules(settings.sheet_folder, settings.sheet_limit_bytes, settings.scan_command)
+            jobs = jobs_of(packs, clock, events_kept=events_kept, objects=objects, feeds=feeds)
             grace_s = 0.75 * settings.stop_deadline_s
             tasks.create_task(JobRunner(pool, clock, jobs, grace_s=grace_s).run(stop))
             tasks.create_task(WorkloadWatch(pool, clock).run(stop))
@@ -178,14 +181,21 @@ def _no_objects() -> ObjectFiles:
     raise ObjectsUnavailable
 
 
+_NO_FEEDS = FeedRules()
+
+
 def jobs_of(
     packs: Sequence[Pack],
     clock: Clock,
     *,
     events_kept: timedelta = infra_upkeep.EVENTS_KEPT,
     objects: Callable[[], ObjectFiles] = _no_objects,
+    feeds: FeedRules = _NO_FEEDS,
 ) -> tuple[Job, ...]:
-    """Every job that can be enqueued or stands in the timetable; `objects` opens the store of files."""
+    """Every job that can be enqueued or stands in the timetable; `objects` opens the store of files.
+
+    `feeds` says what feeds of sheets may reach.
+    """
     return (
         *infra_upkeep.upkeep_jobs(clock, events_kept=events_kept),
         *context_upkeep.upkeep_jobs(clock),
@@ -194,6 +204,7 @@ def jobs_of(
         *change_jobs(clock),
         *replay_jobs(declared_sources(packs), clock),
         *sheet_jobs(packs, clock, objects),
+        *feed_jobs(packs, clock, objects, feeds),
     )
 
 

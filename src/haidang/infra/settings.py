@@ -185,6 +185,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sheet_limit_bytes: Annotated[
         int, Meta(ge=1024, le=2**31, description="The largest sheet that an officer may upload, bytes.")
     ] = 256 * 1024 * 1024
+    sheet_folder: Annotated[
+        Path | None,
+        Meta(
+            description="Folder below which `/admin/sheets/feeds` may name folders that are looked at for "
+            "new sheets. Whoever can write there can bring in what an agreed mapping lets through. Links in "
+            "it are not followed. Without it feeds read addresses only."
+        ),
+    ] = None
     default_locale: Annotated[
         Literal["vi", "en"],
         Meta(description="Language of the command line. A page has its language in its address."),

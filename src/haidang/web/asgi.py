@@ -13,6 +13,7 @@ from haidang.kernel.actors import Audience
 from haidang.web.admin.overview import overview_page
 from haidang.web.admin.quarantine import quarantine_acts, quarantine_file_routes, quarantine_pages
 from haidang.web.admin.rules import rule_acts, rule_pages
+from haidang.web.admin.sheet_feeds import feed_acts, feed_pages
 from haidang.web.admin.sheets import sheet_acts, sheet_pages, sheet_routes, upload_limits
 from haidang.web.api.ngsi_ld.problems import answer_of
 from haidang.web.api.places.routes import places_routes
@@ -76,8 +77,15 @@ def build_portal(house: House, frame: Frame) -> Litestar:
         wall_page(house, frame, pages.glances),
         *rule_pages(house),
         *sheet_pages(house),
+        *feed_pages(house),
     ]
-    acts: list[RoomAct] = [*alarm_acts(house), *quarantine_acts(house), *rule_acts(house), *sheet_acts(house)]
+    acts: list[RoomAct] = [
+        *alarm_acts(house),
+        *quarantine_acts(house),
+        *rule_acts(house),
+        *sheet_acts(house),
+        *feed_acts(house),
+    ]
     streams = Streams(house)
     portal = Litestar(
         route_handlers=[

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
 import msgspec
 
 from haidang.infra.tables import TableChoice, TableLook, TableRow
+from haidang.kernel.errors import HaidangError
 from haidang.kernel.instants import Instant
 from haidang.sources.sheets.judging import RowRefusal, SheetRow
 from haidang.sources.sheets.mapping import SheetMapping
@@ -43,6 +46,7 @@ class SheetFile(msgspec.Struct, frozen=True, kw_only=True):
     look: TableLook
     uploaded_at: Instant
     uploaded_by: str
+    feed_id: str | None = None
 
 
 class KeptMapping(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +93,72 @@ class SheetBatch(msgspec.Struct, frozen=True, kw_only=True):
     def urn(self) -> str:
         """The batch as the origin of what it wrote."""
         return f"urn:haidang:sheet:{self.batch_id}"
+
+
+class FeedOutcome(StrEnum):
+    """What came of a file that a feed brought."""
+
+    TAKEN = "taken"
+    WAITS = "waits"
+    REFUSED = "refused"
+    KNOWN = "known"
+
+
+class FeedReason(msgspec.Struct, frozen=True):
+    """Why something did not go on by itself: a sentence of the catalogue with its fields."""
+
+    message: str
+    fields: dict[str, str]
+
+    @classmethod
+    def of(cls, error: HaidangError) -> Self:
+        """The sentence of an error."""
+        return cls(error.message_id(), {name: str(value) for name, value in error.fields.items()})
+
+
+RHYTHMS_UNTIL_LATE = 3
+
+
+class SheetFeed(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder or an address that is looked at for new sheets, all read by one agreed mapping."""
+
+    feed_id: UUID
+    name: str
+    place: str
+    mapping_id: UUID
+    every_minutes: int
+    most_refused_percent: int
+    paused: bool
+    added_at: Instant
+    changed_at: Instant
+    changed_by: str
+    next_look_at: Instant
+    looked_at: Instant | None
+    brought_at: Instant | None
+    etag: str | None
+    last_modified: str | None
+    trouble: FeedReason | None
+
+    @property
+    def is_address(self) -> bool:
+        """Whether it is an address of the web, and not a folder."""
+        return "://" in self.place
+
+    def late(self, now: Instant) -> bool:
+        """Whether it has brought nothing new for three rhythms, since it was added or begun again."""
+        since = max(self.brought_at or self.added_at, self.changed_at)
+        return not self.paused and now - since > RHYTHMS_UNTIL_LATE * timedelta(minutes=self.every_minutes)
+
+
+class FeedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a feed brought, and what came of it."""
+
+    name: str
+    outcome: FeedOutcome
+    file_id: UUID | None
+    batch_id: UUID | None
+    reason: FeedReason | None
+    seen_at: Instant
 
 
 @dataclass(frozen=True, slots=True)

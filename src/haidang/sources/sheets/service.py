@@ -105,6 +105,7 @@ async def keep_sheet(
     look: TableLook,
     by: str,
     now: Instant,
+    feed_id: str | None = None,
 ) -> SheetFile:
     """Keep a file that was looked into."""
     _require_officer(actor)
@@ -116,6 +117,7 @@ async def keep_sheet(
         look=look,
         uploaded_at=now,
         uploaded_by=by,
+        feed_id=feed_id,
     )
     await store.keep_file(connection, actor.tenant, file)
     return file

@@ -1,6 +1,7 @@
 """Runs the SQL of sheets: files, mappings, batches, what each wrote and refused."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -13,7 +14,17 @@ from haidang.infra.tables import TableChoice, TableLook
 from haidang.kernel.instants import Instant
 from haidang.sources.sheets.judging import RowRefusal
 from haidang.sources.sheets.mapping import SheetMapping
-from haidang.sources.sheets.model import MOST_REFUSALS_KEPT, BatchState, KeptMapping, SheetBatch, SheetFile
+from haidang.sources.sheets.model import (
+    MOST_REFUSALS_KEPT,
+    BatchState,
+    FeedFile,
+    FeedOutcome,
+    FeedReason,
+    KeptMapping,
+    SheetBatch,
+    SheetFeed,
+    SheetFile,
+)
 
 queries = load_queries(Path(__file__).parent / "sql")
 
@@ -34,6 +45,7 @@ async def keep_file(connection: Connection, tenant: str, file: SheetFile) -> Non
         look=_text(file.look),
         uploaded_at=file.uploaded_at,
         uploaded_by=file.uploaded_by,
+        feed_id=file.feed_id,
     )
 
 
@@ -237,3 +249,127 @@ async def note_withdrawn(
         withdrawn=withdrawn.values,
         left_alone=withdrawn.left,
     )
+
+
+# --- Feeds ---
+
+
+async def mappings(
+    connection: Connection, tenant: str, *, mapping_id: UUID | None = None
+) -> list[KeptMapping]:
+    """The newest version of one agreed mapping, or of all."""
+    return [
+        KeptMapping(**{**row, "mapping": msgspec.json.decode(row["mapping"], type=SheetMapping)})
+        async for row in queries.mappings(connection, tenant=tenant, mapping_id=mapping_id)
+    ]
+
+
+async def add_feed(connection: Connection, tenant: str, feed: SheetFeed) -> None:
+    """Keep a new feed."""
+    await queries.add_feed(
+        connection,
+        tenant=tenant,
+        feed_id=feed.feed_id,
+        name=feed.name,
+        place=feed.place,
+        mapping_id=feed.mapping_id,
+        every_minutes=feed.every_minutes,
+        most_refused_percent=feed.most_refused_percent,
+        now=feed.added_at,
+        by=feed.changed_by,
+    )
+
+
+async def feeds(connection: Connection, tenant: str, *, feed_id: UUID | None = None) -> list[SheetFeed]:
+    """One feed, or all."""
+    return [
+        SheetFeed(**{**row, "trouble": _reason(row["trouble"])})
+        async for row in queries.feeds(connection, tenant=tenant, feed_id=feed_id)
+    ]
+
+
+async def feeds_due(connection: Connection, tenant: str, now: Instant) -> list[UUID]:
+    """Feeds whose time has come."""
+    return [row["feed_id"] async for row in queries.feeds_due(connection, tenant=tenant, now=now)]
+
+
+async def pause_feed(
+    connection: Connection, tenant: str, feed_id: UUID, *, paused: bool, by: str, now: Instant
+) -> bool:
+    """Let a feed rest or begin again; false when there is none."""
+    return (
+        await queries.pause_feed(connection, tenant=tenant, feed_id=feed_id, paused=paused, now=now, by=by)
+        is not None
+    )
+
+
+async def note_look(
+    connection: Connection,
+    tenant: str,
+    feed: SheetFeed,
+    *,
+    brought: bool,
+    etag: str | None,
+    last_modified: str | None,
+    trouble: FeedReason | None,
+    now: Instant,
+) -> None:
+    """Note that a feed was looked at."""
+    await queries.note_look(
+        connection,
+        tenant=tenant,
+        feed_id=feed.feed_id,
+        now=now,
+        next_look_at=now + timedelta(minutes=feed.every_minutes),
+        brought=brought,
+        etag=etag,
+        last_modified=last_modified,
+        trouble=None if trouble is None else _text(trouble),
+    )
+
+
+async def fingerprints_known(
+    connection: Connection, tenant: str, feed_id: UUID, fingerprints: Sequence[str]
+) -> set[str]:
+    """Which of these files a feed has brought before."""
+    rows = queries.fingerprints_known(
+        connection, tenant=tenant, feed_id=feed_id, fingerprints=list(fingerprints)
+    )
+    return {row["fingerprint"] async for row in rows}
+
+
+async def feed_has_content(connection: Connection, tenant: str, feed_id: UUID, content_id: str) -> bool:
+    """Whether a feed has brought the same content before."""
+    return bool(
+        await queries.feed_has_content(connection, tenant=tenant, feed_id=str(feed_id), content_id=content_id)
+    )
+
+
+async def note_feed_file(
+    connection: Connection, tenant: str, feed_id: UUID, fingerprint: str, file: FeedFile
+) -> None:
+    """Note what came of a file."""
+    await queries.note_feed_file(
+        connection,
+        tenant=tenant,
+        feed_id=feed_id,
+        fingerprint=fingerprint,
+        name=file.name,
+        outcome=file.outcome.value,
+        file_id=file.file_id,
+        batch_id=file.batch_id,
+        reason=None if file.reason is None else _text(file.reason),
+        now=file.seen_at,
+    )
+
+
+async def feed_files(connection: Connection, tenant: str, feed_id: UUID, *, most: int) -> list[FeedFile]:
+    """The newest files of a feed."""
+    return [
+        FeedFile(**{**row, "outcome": FeedOutcome(row["outcome"]), "reason": _reason(row["reason"])})
+        async for row in queries.feed_files(connection, tenant=tenant, feed_id=feed_id, most=most)
+    ]
+
+
+def _reason(text: str | None) -> FeedReason | None:
+    return None if text is None else msgspec.json.decode(text, type=FeedReason)

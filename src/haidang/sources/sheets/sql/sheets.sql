@@ -1,9 +1,9 @@
--- name: keep_file(tenant, file_id, content_id, name, size_bytes, look, uploaded_at, uploaded_by)!
+-- name: keep_file(tenant, file_id, content_id, name, size_bytes, look, uploaded_at, uploaded_by, feed_id)!
 -- Keep what is known of a file that was sent.
 INSERT INTO sources.sheet_file
-       (tenant, file_id, content_id, name, size_bytes, look, uploaded_at, uploaded_by)
+       (tenant, file_id, content_id, name, size_bytes, look, uploaded_at, uploaded_by, feed_id)
 VALUES (:tenant, :file_id, :content_id, :name, :size_bytes, CAST(CAST(:look AS text) AS jsonb), :uploaded_at,
-        :uploaded_by);
+        :uploaded_by, :feed_id);
 
 -- name: sheet_file(tenant, file_id)^
 -- One file.
