@@ -57,7 +57,7 @@ async def test_whatever_its_id_a_station_is_reached_with_its_table_and_language(
     assert "<h1>Lạ</h1>" in page.text
     table = re.findall(r'<a href="([^"]+)" download>', page.text)[0]
     assert rows_of((await client.get(unescape(table))).text)
-    english = re.findall(r'hreflang="en" href="([^"]+)"', page.text)[0]
+    english = re.findall(r'href="([^"]+)" hreflang="en"', page.text)[0]
     assert "<h1>Lạ</h1>" in (await client.page(unescape(english))).text
 
 

@@ -48,9 +48,10 @@ async def test_every_page_carries_the_numbers_the_menu_and_the_other_language(
     assert f'<html lang="{locale}" data-now="2026-11-21T05:00:00Z">' in page.text
     assert page.header("content-language") == locale
     english = "/en" if path == "/" else f"/en{path}"
-    assert f'hreflang="en" href="{english}"' in page.text
-    assert f'hreflang="vi" href="{path}"' in page.text
-    assert '<details class="menu"' in page.text
+    other = f'href="{path}" hreflang="vi"' if prefix else f'href="{english}" hreflang="en"'
+    assert other in page.text
+    assert '<link rel="alternate" hreflang' not in page.text, "it needs the address of the site"
+    assert '<details class="menu' in page.text
     assert '<a class="skip" href="#main">' in page.text
     assert page.text.count("<h1") == 1
     assert page.text.count("<main") == 1
