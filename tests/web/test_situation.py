@@ -116,6 +116,12 @@ async def test_layers_are_switched_in_the_address_and_none_is_said(city: Client)
     assert ">Quy Nhơn</a>" not in text
 
 
+async def test_a_crowded_layer_is_drawn_from_tiles(city: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 'data-entities="[]"' in (await city.page("/ioc")).text
+    monkeypatch.setattr("haidang.web.ioc.scene.MOST_MARKS", 1)
+    assert "AirQualityObserved" in (await city.page("/ioc")).text.partition('data-entities="')[2][:60]
+
+
 async def test_a_search_in_the_list(city: Client) -> None:
     text = (await city.page("/ioc?q=quy+nhon")).text
     assert "data-entity>Quy Nhơn</a>" in text
