@@ -114,7 +114,9 @@ async def test_map_and_list_point_at_each_other(chrome: Browser, here: str) -> N
     await expect(canvas).to_have_attribute("aria-label", "Bản đồ Lâm Đồng")
     await page.locator("summary", has_text="Phường, xã, đặc khu (124)").click()
     link = page.get_by_role("link", name="Phường Mũi Né", exact=True)
+    await expect(link).to_be_visible()
     await link.focus()
+    await expect(link).to_be_focused()
     item = page.locator("li[data-map-key='urn:haidang:unit:phuong-mui-ne-lam-dong']")
     await expect(item).to_have_class("lit")
     await page.wait_for_timeout(1_500)  # the map has moved to it

@@ -151,15 +151,19 @@ export async function openMap(asked: Asked): Promise<Live> {
     asked.chosen(key, name, lngLat.lng, lngLat.lat, key !== null && feature?.layer.id !== HIT_LAYER);
   });
   map.on("webglcontextlost", () => asked.lost());
+  // A tile that answers "not found" last draws no frame, and only a frame notices that everything has answered.
+  const nudging = window.setInterval(() => map.triggerRepaint(), 300);
   await new Promise<void>((done, failed) => {
     map.once("load", () => done());
     map.once("error", ({ error }) => (map.loaded() ? undefined : failed(error)));
     window.setTimeout(() => failed(new Error("the map took too long")), 30_000);
-  }).catch((trouble: unknown) => {
-    themes.disconnect();
-    map.remove();
-    throw trouble;
-  });
+  })
+    .catch((trouble: unknown) => {
+      themes.disconnect();
+      map.remove();
+      throw trouble;
+    })
+    .finally(() => window.clearInterval(nudging));
   map.getCanvas().dataset["drawn"] = "yes";
 
   const still = calm ? { duration: 0 } : {};
