@@ -86,7 +86,7 @@ _LISTENER = """
 import asyncio, signal, sys
 from haidang.infra.processes import stop_on_signals
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-signal.signal(signal.SIGHUP, signal.SIG_IGN if "nohup" in sys.argv else signal.SIG_DFL)  # the same under nohup
+signal.signal(signal.SIGHUP, signal.SIG_IGN if "nohup" in sys.argv else signal.SIG_DFL)  # not the caller's
 async def main():
     stop = stop_on_signals()
     print("ready", flush=True)
