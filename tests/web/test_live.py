@@ -298,6 +298,8 @@ async def test_a_database_that_went_away_is_told_and_what_it_missed_comes_when_i
 ) -> None:
     async with listening(live, AIR) as stream:
         await stream.next("hello")
+        await change(house, Given("mui-ne", "Mũi Né", 90))
+        await stream.next("marks")  # the log is followed by now: there is something to lose
         await cut_off(house)
         assert (await stream.next("state")).content["database"] == "away"
         assert (await stream.next("state")).content["database"] == "back"
